@@ -1,0 +1,1 @@
+//! The loop and all I/O around the pure functions: sources, drivers, status, admin.

@@ -1,0 +1,3 @@
+//! The `fairway` binary: command line verbs and the wiring of roles, nothing else.
+
+fn main() {}

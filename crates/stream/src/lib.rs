@@ -1,0 +1,1 @@
+//! How a model reaches a data plane: the in-process transport and the last-good store.
