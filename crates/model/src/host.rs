@@ -88,7 +88,9 @@ impl HostPattern {
 fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 253
-        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b':' | b'[' | b']'))
+        && text.bytes().all(
+            |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b':' | b'[' | b']'),
+        )
 }
 
 impl fmt::Display for HostPattern {
