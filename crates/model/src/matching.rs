@@ -162,7 +162,9 @@ impl<'de> Deserialize<'de> for Pattern {
 pub struct Rank {
     /// Which family of front-ends it came from: Gateway API's and TrafficRoute 0, Ingress 1.
     pub class: u8,
-    /// How specific it is, the front-end's own keys, each already turned so that less is better.
+    /// How specific it is, the front-end's own keys, each already turned so that less is better:
+    /// kind of path, length of its value, method, number of headers, number of query parameters,
+    /// or what stands for them there (`select::explain` calls them so).
     pub specificity: [u32; 5],
     /// When the route was made, in seconds since 1970: the older one wins.
     pub created: i64,

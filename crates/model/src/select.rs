@@ -8,6 +8,7 @@
 
 mod compiled;
 mod evaluate;
+pub mod explain;
 mod hosts;
 mod paths;
 mod port;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use compiled::CompiledRoute;
+pub use explain::{Explanation, explain};
 pub use port::{ListenerTable, PortTable, Selected};
 pub use request::{Probe, Request};
 

@@ -52,7 +52,7 @@ impl<X> CompiledRoute<X> {
         }
     }
 
-    fn rank(&self, matched: usize) -> Option<&Rank> {
+    pub(super) fn rank(&self, matched: usize) -> Option<&Rank> {
         match &self.route.rule {
             Rule::Http(rule) => rule.matches.get(matched).map(|wanted| &wanted.rank),
             Rule::Stream(rule) => Some(&rule.rank),
@@ -91,7 +91,7 @@ impl<X> Candidate<X> {
     }
 
     /// What decides between candidates that match: the host first, then the front-end's rank.
-    pub(super) fn key(&self) -> (HostRank, Option<&Rank>) {
+    fn key(&self) -> (HostRank, Option<&Rank>) {
         (self.host().rank, self.route.rank(self.matched))
     }
 

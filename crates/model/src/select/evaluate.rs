@@ -56,8 +56,8 @@ fn compile_fields(fields: &[FieldMatch]) -> Vec<Option<Regex>> {
 }
 
 /// The first thing in which a request differs from a match, in the order in which they are looked
-/// at. A later one is a nearer miss.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// at.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Miss {
     Path,
     Method,
@@ -65,6 +65,20 @@ pub(super) enum Miss {
     Query(Arc<str>),
     Cookie(Arc<str>),
     Client,
+}
+
+impl Miss {
+    /// How far the evaluation came: of two misses, the deeper one is the nearer one.
+    pub(super) fn depth(&self) -> u8 {
+        match self {
+            Self::Path => 0,
+            Self::Method => 1,
+            Self::Header(_) => 2,
+            Self::Query(_) => 3,
+            Self::Cookie(_) => 4,
+            Self::Client => 5,
+        }
+    }
 }
 
 /// Looks at everything but the host, which belongs to the rule's attachment.
