@@ -1,0 +1,1 @@
+//! Sockets of clients: bound, accepted from, closed.

@@ -1,0 +1,1 @@
+//! Bytes and datagrams: TCP, TLS passthrough, UDP.

@@ -1,0 +1,131 @@
+//! A data thread: one current-thread runtime with its own sockets, connections, pools and counters.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::drain::DrainSignal;
+use crate::generation::Generation;
+use crate::metrics::{Counter, Metrics};
+use crate::settings::Settings;
+use crate::upstream;
+
+/// What a data thread's connections have in common. It never leaves its thread.
+pub(crate) struct Worker {
+    settings: Arc<Settings>,
+    generation: RefCell<Current>,
+    metrics: Arc<Metrics>,
+    pool: upstream::Pool,
+    draining: DrainSignal,
+    tasks: Rc<Tasks>,
+}
+
+/// The generation that a thread serves. Clones count in the thread alone, so that threads do not
+/// wait for each other's counters.
+#[derive(Clone)]
+pub(crate) struct Current(Rc<Arc<Generation>>);
+
+impl Deref for Current {
+    type Target = Generation;
+
+    fn deref(&self) -> &Generation {
+        &self.0
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(settings: Arc<Settings>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            settings,
+            generation: RefCell::new(Current(Rc::default())),
+            metrics,
+            pool: upstream::Pool::new(),
+            draining: DrainSignal::default(),
+            tasks: Rc::default(),
+        }
+    }
+
+    /// Gives the generation to serve the next request by. A request keeps it to its end.
+    pub(crate) fn generation(&self) -> Current {
+        self.generation.borrow().clone()
+    }
+
+    /// Gives this thread's counters.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Gives this thread's idle connections to endpoints.
+    pub(crate) fn pool(&self) -> &upstream::Pool {
+        &self.pool
+    }
+
+    /// Gives the signal of the whole thread; a connection heeds that of its port
+    /// ([`crate::downstream::Connection::drain`]), which is raised with this one too.
+    pub(crate) fn draining(&self) -> &DrainSignal {
+        &self.draining
+    }
+
+    /// Gives limits and default time-outs.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Runs a future on this thread. Draining waits for it, and stopping cuts it off.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        let running = Running::new(Rc::clone(&self.tasks), Arc::clone(&self.metrics));
+        // Nobody awaits the handle: `Running` tells of the end, of a panic too.
+        drop(tokio::task::spawn_local(async move {
+            future.await;
+            drop(running);
+        }));
+    }
+
+    /// Takes over the next generation.
+    pub(crate) fn take(&self, generation: Arc<Generation>) {
+        self.generation.replace(Current(Rc::new(generation)));
+    }
+
+    /// Waits until no spawned future is left.
+    pub(crate) async fn idle(&self) {
+        while self.tasks.running.get() > 0 {
+            self.tasks.ended.notified().await;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Tasks {
+    running: Cell<usize>,
+    ended: Notify,
+}
+
+/// Counts a task for as long as it exists.
+struct Running {
+    tasks: Rc<Tasks>,
+    metrics: Arc<Metrics>,
+}
+
+impl Running {
+    fn new(tasks: Rc<Tasks>, metrics: Arc<Metrics>) -> Self {
+        tasks.running.set(tasks.running.get() + 1);
+        Self { tasks, metrics }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.metrics.count(Counter::Panics);
+            tracing::error!("a connection's task panicked; its connection is closed");
+        }
+        self.tasks.running.set(self.tasks.running.get() - 1);
+        if self.tasks.running.get() == 0 {
+            self.tasks.ended.notify_waiters();
+        }
+    }
+}
