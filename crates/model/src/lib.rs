@@ -18,6 +18,7 @@ pub mod secret;
 
 // What is known about them as a whole.
 pub mod feature;
+pub mod integrity;
 
 // How they travel, and how they are searched.
 pub mod delta;
@@ -31,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Cluster, Endpoints};
 pub use delta::Delta;
-
+pub use feature::{Feature, Features, features};
 pub use gateway::{Gateway, Listener};
 pub use id::{ClusterId, GatewayId, ListenerId, RouteId, SecretId};
 pub use route::Route;
