@@ -1,0 +1,14 @@
+//! Where the cluster's objects come from.
+//!
+//! `files` reads a directory the way an API server would have taken its objects, `watch` says when
+//! to read it again. Every mistake of a user is a [`Problem`]: data with file, line, object, field
+//! and remedy.
+
+pub mod admission;
+pub mod field;
+pub mod key;
+pub mod problem;
+pub mod yaml;
+
+pub use key::ObjectKey;
+pub use problem::{Position, Problem, Severity};

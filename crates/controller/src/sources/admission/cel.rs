@@ -1,0 +1,218 @@
+//! The rules of `x-kubernetes-validations`: compiled once per schema node, evaluated bottom-up.
+//!
+//! The functions are kube-cel's. The walk is our own, since kube-cel's converts every subtree once
+//! per level. Transition rules (`oldSelf`) are not evaluated: a file has no old self, and whoever
+//! edits it could as well delete and create the object.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use kube_cel::cel::objects::{Key, Map as CelMap};
+use kube_cel::cel::{Context, ExecutionError, Program, Value as CelValue};
+use kube_cel::KubeCelExt;
+use serde_json::{Map, Value};
+
+use super::finding::Finding;
+use super::structural::Node;
+use crate::sources::field::{FieldPath, Trail};
+
+mod hint;
+
+/// The rules of one node.
+#[derive(Debug, Default)]
+pub(crate) struct Rules(Vec<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    source: String,
+    message: String,
+    field: Option<FieldPath>,
+    /// `None` inside: does not compile here. Compiled when first met.
+    program: OnceLock<Option<Program>>,
+}
+
+impl Rules {
+    pub(super) fn of(schema: &Map<String, Value>) -> Self {
+        let rules = schema.get("x-kubernetes-validations").and_then(Value::as_array);
+        Self(rules.into_iter().flatten().filter_map(Rule::of).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Rule {
+    fn of(rule: &Value) -> Option<Self> {
+        let text = |name: &str| rule.get(name).and_then(Value::as_str);
+        let source = text("rule")?.to_owned();
+        if source.contains("oldSelf") {
+            return None;
+        }
+        let message = text("message").map_or_else(|| format!("breaks the rule {source}"), str::to_owned);
+        let field = text("fieldPath").map(FieldPath::parse);
+        Some(Self { source, message, field, program: OnceLock::new() })
+    }
+
+    fn program(&self) -> Option<&Program> {
+        self.program.get_or_init(|| Program::compile(&self.source).ok()).as_ref()
+    }
+}
+
+/// What rules are evaluated with; one per thread, as building it costs more than a rule.
+pub(crate) struct Evaluator {
+    base: Context<'static>,
+}
+
+impl Evaluator {
+    pub(crate) fn new() -> Self {
+        Self { base: Context::default().with_all() }
+    }
+
+    /// Evaluates all rules of `node` and below.
+    pub(crate) fn check(&self, node: &Node, value: &Value, findings: &mut Vec<Finding>) {
+        if node.has_rules {
+            self.walk(node, value, Trail::Root, findings);
+        }
+    }
+
+    /// Returns the value as CEL sees it, built from its children's so that each is built once.
+    fn walk(
+        &self,
+        node: &Node,
+        value: &Value,
+        trail: Trail<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> CelValue {
+        let own = match value {
+            Value::Object(fields) => {
+                let mut map = HashMap::with_capacity(fields.len());
+                for (name, value) in fields {
+                    let (key, child) = match node.properties.get(name.as_str()) {
+                        Some(child) => (escape(name), Some(child)),
+                        None => (name.clone(), node.additional.as_deref()),
+                    };
+                    let below = self.below(child, value, Trail::Key(&trail, name), findings);
+                    map.insert(Key::from(key), below);
+                }
+                CelValue::Map(CelMap { map: Arc::new(map) })
+            }
+            Value::Array(items) => {
+                let child = node.items.as_deref();
+                let items = items.iter().enumerate().map(|(index, item)| {
+                    self.below(child, item, Trail::Index(&trail, index), findings)
+                });
+                CelValue::List(Arc::new(items.collect()))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => plain(value),
+        };
+        if !node.rules.is_empty() {
+            self.evaluate(&node.rules, value, &own, trail, findings);
+        }
+        own
+    }
+
+    fn below(
+        &self,
+        node: Option<&Node>,
+        value: &Value,
+        trail: Trail<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> CelValue {
+        match node {
+            Some(node) => self.walk(node, value, trail, findings),
+            None => plain(value),
+        }
+    }
+
+    fn evaluate(
+        &self,
+        rules: &Rules,
+        value: &Value,
+        own: &CelValue,
+        trail: Trail<'_>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let mut scope = self.base.new_inner_scope();
+        scope.add_variable_from_value("self", own.clone());
+        for rule in &rules.0 {
+            let Some(program) = rule.program() else { continue };
+            let message = match program.execute(&scope) {
+                Ok(CelValue::Bool(true)) => continue,
+                // A function that is not built in here: the rule cannot be judged.
+                Err(ExecutionError::UndeclaredReference(_)) => continue,
+                Ok(CelValue::Bool(false)) => rule.message.clone(),
+                // An error in a rule refuses the object, as an API server does.
+                Ok(_) => rule.message.clone(),
+                Err(error) => format!("{} ({error})", rule.message),
+            };
+            findings.push(rule.finding(message, value, trail));
+        }
+    }
+}
+
+impl Rule {
+    fn finding(&self, message: String, value: &Value, trail: Trail<'_>) -> Finding {
+        let mut path = trail.to_path();
+        if let Some(hint) = hint::of(&self.message, value) {
+            path.0.extend(FieldPath::parse(hint.field).0);
+            return Finding::error(path, hint.message).with_remedy_if(hint.remedy);
+        }
+        path.0.extend(self.field.iter().flat_map(|field| field.0.clone()));
+        Finding::error(path, message)
+    }
+}
+
+fn plain(value: &Value) -> CelValue {
+    match value {
+        Value::Null => CelValue::Null,
+        Value::Bool(flag) => CelValue::Bool(*flag),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => CelValue::Int(integer),
+            None => CelValue::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => CelValue::String(Arc::new(text.clone())),
+        Value::Array(items) => CelValue::List(Arc::new(items.iter().map(plain).collect())),
+        Value::Object(fields) => {
+            let map = fields.iter().map(|(name, value)| (Key::from(name.clone()), plain(value)));
+            CelValue::Map(CelMap { map: Arc::new(map.collect()) })
+        }
+    }
+}
+
+/// Field names that are no CEL identifiers, as Kubernetes escapes them:
+/// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules>.
+fn escape(name: &str) -> String {
+    const RESERVED: [&str; 21] = [
+        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for",
+        "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void",
+        "while",
+    ];
+    if RESERVED.contains(&name) {
+        return format!("__{name}__");
+    }
+    if !name.contains(['_', '.', '-', '/']) {
+        return name.to_owned();
+    }
+    let doubled = name.replace("__", "__underscores__");
+    doubled.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_as_kubernetes_does() {
+        for (name, expect) in [
+            ("namespace", "__namespace__"),
+            ("a-b", "a__dash__b"),
+            ("x.y/z", "x__dot__y__slash__z"),
+            ("a__b", "a__underscores__b"),
+            ("a_b", "a_b"),
+            ("default", "default"),
+        ] {
+            assert_eq!(escape(name), expect);
+        }
+    }
+}
