@@ -6,9 +6,13 @@
 
 pub mod admission;
 pub mod field;
+pub mod files;
 pub mod key;
 pub mod problem;
+pub mod stamp;
 pub mod yaml;
 
+pub use files::{FileSource, Origin, Placed, Scan};
 pub use key::ObjectKey;
 pub use problem::{Position, Problem, Severity};
+pub use stamp::AdmittedObject;

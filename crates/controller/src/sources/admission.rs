@@ -5,6 +5,8 @@
 //! Kinds that we do not read (Deployment, …) are left alone. Unknown fields are kept, as newer
 //! versions of an API bring some, but warned of.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 mod built_in;
@@ -31,8 +33,8 @@ use schemas::{KindSchema, Origin, Version};
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// What is admitted, by which schemas. One per thread: rules are evaluated with state of their own.
-pub struct Admission<'a> {
-    schemas: &'a Schemas,
+pub struct Admission {
+    schemas: Arc<Schemas>,
     evaluator: cel::Evaluator,
 }
 
@@ -54,13 +56,13 @@ pub struct Review {
     pub findings: Vec<Finding>,
 }
 
-impl<'a> Admission<'a> {
-    pub fn new(schemas: &'a Schemas) -> Self {
-        Self { schemas, evaluator: cel::Evaluator::new() }
+impl Admission {
+    pub fn new(schemas: &Arc<Schemas>) -> Self {
+        Self { schemas: Arc::clone(schemas), evaluator: cel::Evaluator::new() }
     }
 
     /// Says which object a document is; the cheap part.
-    pub(crate) fn identify(&self, value: &Value) -> Identity<'a> {
+    pub(crate) fn identify(&self, value: &Value) -> Identity<'_> {
         let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
         let path = FieldPath::root();
         if !value.is_object() {
@@ -95,7 +97,7 @@ impl<'a> Admission<'a> {
         Identity::Known(ObjectKey::new(group, kind, namespace, name), schema)
     }
 
-    fn unknown_kind(&self, group: &str, kind: &str) -> Identity<'a> {
+    fn unknown_kind(&self, group: &str, kind: &str) -> Identity<'_> {
         let known: Vec<_> = self.schemas.of_group(group).collect();
         let names = known.iter().map(|schema| schema.kind.as_str());
         let near = nearest(kind, names).map(|near| format!("write \"kind: {near}\""));

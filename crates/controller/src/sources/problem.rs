@@ -57,6 +57,9 @@ pub struct Problem {
     /// What to write or do instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// Whether an earlier, good version of what is refused here keeps counting.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub last_good_counts: bool,
 }
 
 impl Problem {
@@ -70,6 +73,7 @@ impl Problem {
             field: String::new(),
             message: message.into(),
             remedy: None,
+            last_good_counts: false,
         }
     }
 
@@ -100,10 +104,13 @@ impl fmt::Display for Problem {
             write!(f, "{}: ", self.field)?;
         }
         f.write_str(&self.message)?;
-        match &self.remedy {
-            Some(remedy) => write!(f, "; {remedy}"),
-            None => Ok(()),
+        if let Some(remedy) = &self.remedy {
+            write!(f, "; {remedy}")?;
         }
+        if self.last_good_counts {
+            f.write_str(" (the last good version keeps counting)")?;
+        }
+        Ok(())
     }
 }
 
@@ -125,6 +132,7 @@ mod tests {
             field: "spec.rules[0].matches[0].path.value".to_owned(),
             message: "must start with \"/\"".to_owned(),
             remedy: Some("write \"/cart\"".to_owned()),
+            last_good_counts: false,
         }
     }
 

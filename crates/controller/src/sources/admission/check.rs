@@ -24,7 +24,9 @@ pub(crate) fn check(node: &Node, value: &Value, trail: Trail<'_>, findings: &mut
     if !fits(node.shape, value) {
         let message = format!("must be {}, not {}", wanted(node.shape), describe(value));
         let remedy = type_remedy(node.shape, value);
-        findings.push(Finding::error(trail.to_path(), message).with_remedy_if(remedy));
+        let mut finding = Finding::error(trail.to_path(), message).with_remedy_if(remedy);
+        finding.quote = node.shape == Shape::String && (value.is_boolean() || value.is_number());
+        findings.push(finding);
         return;
     }
     if !node.allowed.is_empty() && !node.allowed.contains(value) {

@@ -10,15 +10,18 @@ pub struct Finding {
     pub path: FieldPath,
     pub message: String,
     pub remedy: Option<String>,
+    /// Text was meant, and YAML read something else: the remedy is quotes around what is written,
+    /// which only the file knows (`0755` was read as 493).
+    pub quote: bool,
 }
 
 impl Finding {
     pub(crate) fn error(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, path, message: message.into(), remedy: None }
+        Self { severity: Severity::Error, path, message: message.into(), remedy: None, quote: false }
     }
 
     pub(crate) fn warning(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, path, message: message.into(), remedy: None }
+        Self { severity: Severity::Warning, path, message: message.into(), remedy: None, quote: false }
     }
 
     #[must_use]

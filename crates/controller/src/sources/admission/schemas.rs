@@ -58,7 +58,10 @@ impl Schemas {
     /// # Errors
     ///
     /// When a text is no YAML.
-    pub fn from_crds<'a>(crds: impl IntoIterator<Item = &'a str>) -> Result<Self, SchemaError> {
+    pub fn from_crds<'a, I>(crds: I) -> Result<Self, SchemaError>
+    where
+        I: IntoIterator<Item = &'a str>,
+    {
         let mut schemas = Self { kinds: BTreeMap::new() };
         schemas.read(BUILT_IN, Origin::BuiltIn)?;
         for text in crds {
