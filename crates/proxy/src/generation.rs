@@ -5,19 +5,20 @@
 mod build;
 mod cluster;
 mod listener;
+mod port;
 mod route;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use fairway_model::select::Table;
-use fairway_model::{ClusterId, Gateway, GatewayId, ListenerId};
+use fairway_model::{ClusterId, ListenerId};
 use foldhash::fast::RandomState;
 
 pub(crate) use build::{Builder, Refused};
 pub(crate) use cluster::{ClusterState, EndpointState};
 pub(crate) use listener::{ListenerMode, ListenerState};
+pub(crate) use port::{Port, PortKind, SocketKey, Transport};
 pub(crate) use route::RouteState;
 
 /// Searched by key and never walked where the order would show.
@@ -31,50 +32,11 @@ pub(crate) struct Generation {
     /// Who wins: see [`fairway_model::select`].
     pub(crate) table: Table<RouteState>,
     /// Backends. Every cluster that a rule names is here.
-    clusters: Map<ClusterId, Arc<ClusterState>>,
+    clusters: Arc<Map<ClusterId, Arc<ClusterState>>>,
     /// Listeners, those that could not be made ready included.
-    listeners: BTreeMap<ListenerId, Arc<ListenerState>>,
-    gateways: BTreeMap<GatewayId, Arc<Gateway>>,
+    listeners: Arc<BTreeMap<ListenerId, Arc<ListenerState>>>,
     /// Which gateway and declared port a bound socket speaks for.
-    ports: Map<SocketKey, Arc<Port>>,
-}
-
-/// Where a socket is bound, as the model wants it (before `--port-offset`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SocketKey {
-    pub(crate) address: IpAddr,
-    pub(crate) port: u16,
-    pub(crate) transport: Transport,
-}
-
-/// What a socket carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Transport {
-    Tcp,
-    Udp,
-}
-
-/// One declared port of one gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Port {
-    pub(crate) gateway: GatewayId,
-    pub(crate) number: u16,
-    pub(crate) kind: PortKind,
-    /// Its listeners, sorted; never empty.
-    pub(crate) listeners: Vec<ListenerId>,
-}
-
-/// What is spoken first on a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum PortKind {
-    /// HTTP in clear text.
-    Http,
-    /// TLS; its server name says which listener is meant.
-    Tls,
-    /// Bytes.
-    Tcp,
-    /// Datagrams.
-    Udp,
+    ports: Arc<Map<SocketKey, Arc<Port>>>,
 }
 
 impl Generation {

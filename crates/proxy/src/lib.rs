@@ -2,6 +2,7 @@
 
 // How it is run, and what it counts.
 pub mod metrics;
+pub mod run;
 pub mod settings;
 
 // Threads, and what they serve.
@@ -34,4 +35,5 @@ mod retry;
 mod session;
 
 pub use metrics::{Counter, ListenerCounts, MetricsSnapshot};
+pub use run::{Applied, ListenerOutcome, Outcomes, Proxy, StartError};
 pub use settings::{AccessLog, DefaultTimeouts, Limits, Settings};

@@ -1,10 +1,13 @@
 //! What is counted. Each data thread has cells of its own, which only it writes; whoever asks adds
 //! them up. Series are bounded: by the number of listeners, status classes and words of failures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use fairway_model::ListenerId;
+use foldhash::fast::RandomState;
 
 /// Something that is counted for the whole process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,8 +80,8 @@ impl Cell {
 /// The cells of one data thread.
 pub(crate) struct Metrics {
     counters: [Cell; Counter::ALL.len()],
-    /// Each listener has the same slot in all threads.
-    listeners: Mutex<Vec<Arc<ListenerCells>>>,
+    /// Looked up once for a connection or a request; nobody else holds the lock but who asks.
+    listeners: Mutex<HashMap<ListenerId, Arc<ListenerCells>, RandomState>>,
     /// Failures are rare, so a lock that nobody else holds is good enough.
     failures: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -117,13 +120,13 @@ impl Metrics {
         *failures.entry(word).or_default() += 1;
     }
 
-    /// Gives the cells of the listener in this slot ([`crate::generation::ListenerState::slot`]).
-    pub(crate) fn listener(&self, slot: usize) -> Arc<ListenerCells> {
+    /// Gives the cells of a listener.
+    pub(crate) fn listener(&self, id: &ListenerId) -> Arc<ListenerCells> {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        while listeners.len() <= slot {
-            listeners.push(Arc::default());
+        if let Some(cells) = listeners.get(id) {
+            return Arc::clone(cells);
         }
-        listeners.get(slot).map(Arc::clone).unwrap_or_default()
+        Arc::clone(listeners.entry(id.clone()).or_default())
     }
 }
 
@@ -160,7 +163,7 @@ pub struct MetricsSnapshot {
     /// What is counted for the whole process.
     pub counters: BTreeMap<Counter, u64>,
     /// What is counted by listener, of those that there are now.
-    pub listeners: BTreeMap<fairway_model::ListenerId, ListenerCounts>,
+    pub listeners: BTreeMap<ListenerId, ListenerCounts>,
     /// Requests that endpoints failed to serve, by word of failure.
     pub upstream_failures: BTreeMap<&'static str, u64>,
     /// The data plane's generation number; 0 before the first model.
@@ -174,17 +177,16 @@ impl MetricsSnapshot {
         self.counters.get(&counter).copied().unwrap_or_default()
     }
 
-    /// Adds a thread's counts; `slots` says which listener has which slot.
-    pub(crate) fn add<'a>(
-        &mut self,
-        metrics: &Metrics,
-        slots: impl Iterator<Item = (&'a fairway_model::ListenerId, usize)>,
-    ) {
+    /// Adds a thread's counts; `exists` tells of which listeners. Cells of others are thrown away,
+    /// so that listeners that come and go leave nothing behind.
+    pub(crate) fn add(&mut self, metrics: &Metrics, exists: impl Fn(&ListenerId) -> bool) {
         for (counter, cell) in Counter::ALL.into_iter().zip(&metrics.counters) {
             *self.counters.entry(counter).or_default() += cell.read();
         }
-        for (id, slot) in slots {
-            self.listeners.entry(id.clone()).or_default().add(&metrics.listener(slot));
+        let mut listeners = metrics.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|id, _| exists(id));
+        for (id, cells) in listeners.iter() {
+            self.listeners.entry(id.clone()).or_default().add(cells);
         }
         let failures = metrics.failures.lock().unwrap_or_else(PoisonError::into_inner);
         for (word, count) in failures.iter() {
@@ -222,5 +224,36 @@ impl ListenerCounts {
             *count += cell.read();
         }
         self.duration_sum_micros += cells.duration_sum.read();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_added_up_and_gone_listeners_forgotten() {
+        let (here, gone) = (ListenerId::new("gateway/a/b/c"), ListenerId::new("gateway/a/b/d"));
+        let mut sum = MetricsSnapshot::default();
+        for _ in 0..2 {
+            let metrics = Metrics::new();
+            metrics.count(Counter::Connections);
+            metrics.upstream_failure("connect");
+            metrics.listener(&gone).connection();
+            let cells = metrics.listener(&here);
+            cells.bytes(3, 4);
+            cells.request(404, Duration::from_micros(5));
+            cells.request(0, Duration::from_secs(1 << 40));
+            sum.add(&metrics, |id| *id == here);
+        }
+        assert_eq!(sum.counter(Counter::Connections), 2);
+        assert_eq!(sum.counter(Counter::Panics), 0);
+        assert_eq!(sum.upstream_failures.get("connect"), Some(&2));
+        assert_eq!(sum.listeners.len(), 1);
+        let counts = sum.listeners.get(&here).expect("it exists");
+        assert_eq!((counts.bytes_received, counts.bytes_sent), (6, 8));
+        assert_eq!(counts.requests, [2, 0, 0, 0, 2, 0]);
+        assert_eq!(counts.durations.get(3), Some(&2), "4 to 7 microseconds");
+        assert_eq!(counts.durations.last(), Some(&2));
     }
 }

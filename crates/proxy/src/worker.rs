@@ -6,12 +6,12 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::drain::DrainSignal;
 use crate::generation::Generation;
 use crate::metrics::{Counter, Metrics};
-use crate::settings::Settings;
+use crate::settings::{Limits, Settings};
 use crate::upstream;
 
 /// What a data thread's connections have in common. It never leaves its thread.
@@ -22,6 +22,20 @@ pub(crate) struct Worker {
     pool: upstream::Pool,
     draining: DrainSignal,
     tasks: Rc<Tasks>,
+    room: Arc<Room>,
+}
+
+/// What there is room for in the whole process.
+pub(crate) struct Room {
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) udp_sessions: Arc<Semaphore>,
+}
+
+impl Room {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let room = |limit: usize| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        Self { connections: room(limits.connections), udp_sessions: room(limits.udp_sessions) }
+    }
 }
 
 /// The generation that a thread serves. Clones count in the thread alone, so that threads do not
@@ -38,7 +52,7 @@ impl Deref for Current {
 }
 
 impl Worker {
-    pub(crate) fn new(settings: Arc<Settings>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, metrics: Arc<Metrics>, room: Arc<Room>) -> Self {
         Self {
             settings,
             generation: RefCell::new(Current(Rc::default())),
@@ -46,7 +60,13 @@ impl Worker {
             pool: upstream::Pool::new(),
             draining: DrainSignal::default(),
             tasks: Rc::default(),
+            room,
         }
+    }
+
+    /// Gives what bounds connections and sessions.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Gives the generation to serve the next request by. A request keeps it to its end.

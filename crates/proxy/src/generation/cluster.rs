@@ -17,7 +17,7 @@ pub(crate) struct ClusterState {
     pub(crate) id: ClusterId,
     pub(crate) cluster: Arc<Cluster>,
     /// How TLS is spoken to its endpoints. An `Err` says why it cannot be: requests fail closed.
-    pub(crate) tls: Option<Result<UpstreamTls, Arc<str>>>,
+    pub(crate) tls: Option<Result<Arc<UpstreamTls>, Arc<str>>>,
     /// The ready ones first.
     endpoints: Vec<Arc<EndpointState>>,
     ready: usize,
@@ -27,7 +27,7 @@ impl ClusterState {
     pub(super) fn new(
         id: ClusterId,
         cluster: Arc<Cluster>,
-        tls: Option<Result<UpstreamTls, Arc<str>>>,
+        tls: Option<Result<Arc<UpstreamTls>, Arc<str>>>,
         endpoints: &Endpoints,
         states: &mut EndpointStates,
     ) -> Self {

@@ -10,8 +10,6 @@ use rustls::ServerConfig;
 pub(crate) struct ListenerState {
     pub(crate) id: ListenerId,
     pub(crate) listener: Arc<Listener>,
-    /// Its place in [`crate::metrics::Metrics::listener`].
-    pub(crate) slot: usize,
     pub(crate) mode: ListenerMode,
 }
 
