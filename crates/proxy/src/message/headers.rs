@@ -72,17 +72,34 @@ impl Headers {
         Self::default()
     }
 
-    /// Takes over fields that were parsed in place. Whoever calls has checked that the spans lie in
-    /// the block, that names are lower-case tokens and that values are valid.
-    pub(crate) fn from_block(block: Bytes, spans: impl Iterator<Item = (Span, Span)>) -> Self {
-        let fields = spans
-            .map(|(name, value)| Field { name: Part::Block(name), value: Part::Block(value) })
-            .collect();
-        Self { block, fields }
+    /// Gives an empty list with room for fields.
+    pub(crate) fn with_capacity(fields: usize) -> Self {
+        Self { block: Bytes::new(), fields: Vec::with_capacity(fields) }
+    }
+
+    /// Adds a field that will lie in the block that [`Self::adopt`] brings. Until then nothing can be
+    /// looked up.
+    pub(crate) fn push_span(&mut self, name: Span, value: Span) {
+        self.fields.push(Field { name: Part::Block(name), value: Part::Block(value) });
+    }
+
+    /// Lowers the case of all names that lie in the block, in place.
+    pub(crate) fn lower_names(&self, block: &mut [u8]) {
+        for field in &self.fields {
+            if let Part::Block(span) = field.name {
+                block[span.range()].make_ascii_lowercase();
+            }
+        }
+    }
+
+    /// Brings the bytes that the spans lie in. Whoever calls has checked that they do, that names are
+    /// lower-case tokens and that values are valid.
+    pub(crate) fn adopt(&mut self, block: Bytes) {
+        self.block = block;
     }
 
     /// Copies fields from elsewhere into one block of about `size` bytes: one allocation for all
-    /// bytes. The same checks are the caller's as with [`Self::from_block`].
+    /// bytes. The same checks are the caller's as with [`Self::adopt`].
     pub(crate) fn copied<'a>(
         size: usize,
         pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
@@ -93,8 +110,12 @@ impl Headers {
             block.extend_from_slice(bytes);
             Span::new(start, block.len())
         };
-        let spans: Vec<_> = pairs.map(|(name, value)| (put(name), put(value))).collect();
-        Self::from_block(block.freeze(), spans.into_iter())
+        let mut headers = Self::with_capacity(pairs.size_hint().0);
+        for (name, value) in pairs {
+            headers.push_span(put(name), put(value));
+        }
+        headers.adopt(block.freeze());
+        headers
     }
 
     /// Gives the number of fields, duplicates counted.
@@ -119,6 +140,11 @@ impl Headers {
         let own: usize =
             self.fields.iter().map(|field| owned(&field.name) + owned(&field.value)).sum();
         self.block.len() + own + self.fields.len() * size_of::<Field>()
+    }
+
+    /// Gives the bytes that the fields take when they are written as lines.
+    pub(crate) fn size(&self) -> usize {
+        self.raw().map(|(name, value)| name.len() + value.len() + 4).sum()
     }
 
     /// Gives the first value of a name.
