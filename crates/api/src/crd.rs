@@ -1,1 +1,282 @@
-//! Placeholder.
+//! Fairway's CRDs. What a kind shares with Gateway API takes its schema, with all its rules, from the
+//! upstream CRD; what it adds takes its schema from the types in [`crate::own`] and the rules here. So an
+//! HTTPRoute's spec is a valid TrafficRoute's spec, by construction.
+//!
+//! `cargo xtask crds` writes [`files`] to `charts/fairway/crds`, and a test holds the two together.
+
+mod schema;
+mod upstream;
+
+use serde_json::{Map, Value, json};
+
+use crate::kind::Kind;
+use crate::own::gateway::ProxySpec;
+use crate::own::traffic_route::{HostnameWildcard, Plugins, TrafficFieldMatch, TrafficProtocol};
+use crate::route::FieldMatchType;
+use crate::route::filter::{DirectResponse, FilterType};
+use crate::route::grpc::GrpcMethodMatch;
+use crate::route::http::PathMatchType;
+
+use schema::{Rule, add_rules, at, described, extend, schema_of, strings, words};
+
+/// The head of each generated file.
+const HEAD: &str = "# Written by `cargo xtask crds` from crates/api; do not edit.\n";
+
+/// Gives Fairway's CRDs: the name of each file, and its YAML.
+///
+/// # Panics
+/// Never, as the tests prove: the upstream schemas that it starts from are part of the binary.
+#[must_use]
+pub fn files() -> Vec<(String, String)> {
+    let file = |(kind, definition): (Kind, Value)| {
+        let yaml = serde_saphyr::to_string(&definition).expect("plain JSON is writable as YAML");
+        (format!("{}_{}.yaml", kind.group(), kind.plural()), format!("{HEAD}{yaml}"))
+    };
+    all().into_iter().map(file).collect()
+}
+
+/// Gives Fairway's CRDs as objects.
+///
+/// # Panics
+/// See [`files`].
+#[must_use]
+pub fn all() -> Vec<(Kind, Value)> {
+    vec![
+        (Kind::FairwayGateway, fairway_gateway()),
+        (Kind::GatewayProfile, gateway_profile()),
+        (Kind::TrafficRoute, traffic_route()),
+    ]
+}
+
+fn fairway_gateway() -> Value {
+    let mut schema = upstream::schema("gateways");
+    schema.insert("description".into(), GATEWAY_HELP.into());
+    let spec = at(&mut schema, "spec");
+    spec.insert("description".into(), "What is wanted.".into());
+    if let Some(Value::Array(required)) = spec.get_mut("required") {
+        required.retain(|field| field != "gatewayClassName");
+    }
+    let fields = at(&mut schema, "spec.properties");
+    for served_by_nobody in ["gatewayClassName", "infrastructure", "defaultScope"] {
+        fields.shift_remove(served_by_nobody);
+    }
+    fields.insert("proxy".into(), described(schema_of::<ProxySpec>(), "Which proxy serves it."));
+    let classes = strings("Names of the IngressClasses whose Ingresses it serves.", 16, 253);
+    fields.insert("ingressClasses".into(), classes);
+    let names = Names { short: "fgw", singular: "fairwaygateway", list: "GatewayList" };
+    definition(Kind::FairwayGateway, &names, schema, &GATEWAY_COLUMNS)
+}
+
+fn gateway_profile() -> Value {
+    let proxy = described(schema_of::<ProxySpec>(), "Which proxy serves them.");
+    let schema = json!({
+        "description": PROFILE_HELP,
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": {
+                "description": "What such Gateways are like.",
+                "type": "object",
+                "properties": {"proxy": proxy},
+            },
+        },
+    });
+    let Value::Object(schema) = schema else { unreachable!("an object is written above") };
+    let names = Names { short: "fgp", singular: "gatewayprofile", list: "GatewayProfileList" };
+    definition(Kind::GatewayProfile, &names, schema, &PROFILE_COLUMNS)
+}
+
+fn traffic_route() -> Value {
+    let mut schema = upstream::schema("httproutes");
+    schema.insert("description".into(), ROUTE_HELP.into());
+    let spec = at(&mut schema, "spec");
+    spec.insert("description".into(), "What is wanted.".into());
+    add_rules(spec, &PROTOCOL_RULES);
+    let fields = at(&mut schema, "spec.properties");
+    fields.shift_remove("useDefaultGateways");
+    let wildcard = "How many labels a leading `*.` of a hostname stands for.";
+    fields
+        .insert("hostnameWildcard".into(), words(wildcard, HostnameWildcard::WORDS, "MultiLabel"));
+    fields.insert("protocol".into(), words("What is routed.", TrafficProtocol::WORDS, "HTTP"));
+    let defaults = "Plugin blocks for all rules that do not have them. A block counts as a whole.";
+    fields.insert("defaults".into(), described(schema_of::<Plugins>(), defaults));
+    let rule = at(&mut schema, "spec.properties.rules.items");
+    add_rules(rule, &ANSWER_RULES);
+    extend(rule, &schema_of::<Plugins>());
+    route_filters(at(&mut schema, "spec.properties.rules.items.properties.filters.items"));
+    route_match(at(&mut schema, "spec.properties.rules.items.properties.matches.items"));
+    let names = Names { short: "tr", singular: "trafficroute", list: "TrafficRouteList" };
+    definition(Kind::TrafficRoute, &names, schema, &ROUTE_COLUMNS)
+}
+
+fn route_filters(filter: &mut Map<String, Value>) {
+    at(filter, "type").insert("enum".into(), json!(FilterType::WORDS));
+    let answer = described(schema_of::<DirectResponse>(), "An answer given without a backend.");
+    at(filter, "properties").insert("directResponse".into(), answer);
+    add_rules(filter, &DIRECT_RESPONSE_RULES);
+}
+
+fn route_match(matched: &mut Map<String, Value>) {
+    let path = at(matched, "path");
+    at(path, "type").insert("enum".into(), json!(PathMatchType::WORDS));
+    let case =
+        json!({"type": "boolean", "description": "Whether case counts; it does when absent."});
+    at(path, "properties").insert("caseSensitive".into(), case);
+    if let Some(Value::Array(rules)) = path.get_mut("x-kubernetes-validations") {
+        // Replaced below by one that knows the fourth type as well.
+        rules.retain(|rule| rule["rule"] != KNOWN_PATH_TYPES);
+    }
+    add_rules(path, &PATH_RULES);
+    for fields in ["headers", "queryParams"] {
+        let field = at(matched, &format!("{fields}.items"));
+        at(field, "type").insert("enum".into(), json!(FieldMatchType::WORDS));
+        field.insert("required".into(), json!(["name"]));
+        let negate = json!({"type": "boolean", "description": "Turns the answer round."});
+        at(field, "properties").insert("negate".into(), negate);
+        add_rules(field, &FIELD_RULES);
+    }
+    let mut cookie = schema_of::<TrafficFieldMatch>();
+    add_rules(&mut cookie, &FIELD_RULES);
+    let fields = at(matched, "properties");
+    let cookies = json!({
+        "description": "Its cookies, all of them.", "type": "array", "maxItems": 16,
+        "items": cookie,
+    });
+    fields.insert("cookies".into(), cookies);
+    let method = fields.get("method").and_then(|method| method.get("enum")).cloned();
+    let methods = json!({
+        "description": "Its method, any of these; besides `method`.", "type": "array", "maxItems": 9,
+        "items": {"type": "string", "enum": method},
+    });
+    fields.insert("methods".into(), methods);
+    let networks = strings("Networks, one of which its client must be in.", 64, 64);
+    fields.insert("clientCIDRs".into(), networks);
+    let call = "Its service and method, for protocol GRPC.";
+    fields.insert("grpc".into(), described(schema_of::<GrpcMethodMatch>(), call));
+}
+
+struct Names {
+    short: &'static str,
+    singular: &'static str,
+    list: &'static str,
+}
+
+/// A column of `kubectl get`: name, type, path.
+type Column = (&'static str, &'static str, &'static str);
+
+fn definition(kind: Kind, names: &Names, schema: Map<String, Value>, columns: &[Column]) -> Value {
+    let column =
+        |(name, kind, path): &Column| json!({"name": name, "type": kind, "jsonPath": path});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{}.{}", kind.plural(), kind.group())},
+        "spec": {
+            "group": kind.group(),
+            "names": {
+                "categories": ["fairway"],
+                "kind": kind.name(),
+                "listKind": names.list,
+                "plural": kind.plural(),
+                "shortNames": [names.short],
+                "singular": names.singular,
+            },
+            "scope": "Namespaced",
+            "versions": [{
+                "name": kind.versions()[0],
+                "served": true,
+                "storage": true,
+                "additionalPrinterColumns": columns.iter().map(column).collect::<Vec<_>>(),
+                "schema": {"openAPIV3Schema": schema},
+                "subresources": {"status": {}},
+            }],
+        },
+    })
+}
+
+const GATEWAY_HELP: &str = "An entry point for traffic: its ports and hosts, the proxy that serves them, \
+    and the Ingress classes it answers for. Routes attach to it with `group: fairway.dev` in parentRefs.";
+
+const PROFILE_HELP: &str = "What Gateways of Gateway API are like that name it in `parametersRef`, of \
+    their class or of their own.";
+
+const ROUTE_HELP: &str = "Which requests, calls or connections go where, and what is done to them: \
+    HTTPRoute, GRPCRoute, TLSRoute, TCPRoute and UDPRoute field for field, and more. An HTTPRoute's spec \
+    means the same here.";
+
+const GATEWAY_COLUMNS: [Column; 5] = [
+    ("Address", "string", ".status.addresses[*].value"),
+    ("Accepted", "string", ".status.conditions[?(@.type==\"Accepted\")].status"),
+    ("Programmed", "string", ".status.conditions[?(@.type==\"Programmed\")].status"),
+    ("Classes", "string", ".spec.ingressClasses"),
+    ("Age", "date", ".metadata.creationTimestamp"),
+];
+
+const PROFILE_COLUMNS: [Column; 2] =
+    [("Engine", "string", ".spec.proxy.engine"), ("Age", "date", ".metadata.creationTimestamp")];
+
+const ROUTE_COLUMNS: [Column; 6] = [
+    ("Hostnames", "string", ".spec.hostnames"),
+    ("Parents", "string", ".spec.parentRefs[*].name"),
+    ("Accepted", "string", ".status.parents[*].conditions[?(@.type==\"Accepted\")].status"),
+    ("Resolved", "string", ".status.parents[*].conditions[?(@.type==\"ResolvedRefs\")].status"),
+    ("Protocol", "string", ".spec.protocol"),
+    ("Age", "date", ".metadata.creationTimestamp"),
+];
+
+const KNOWN_PATH_TYPES: &str =
+    "self.type in ['Exact','PathPrefix'] || self.type == 'RegularExpression'";
+
+const PATH_RULES: [Rule; 2] = [
+    (
+        "self.type != 'StringPrefix' || self.value.startsWith('/')",
+        "value must start with '/' when type is StringPrefix",
+    ),
+    (
+        "!has(self.caseSensitive) || self.caseSensitive || self.type in ['Exact','PathPrefix']",
+        "caseSensitive: false is for types Exact and PathPrefix",
+    ),
+];
+
+const FIELD_RULES: [Rule; 1] = [(
+    "has(self.value) || (has(self.type) && self.type in ['Present','Absent'])",
+    "value is needed unless type is Present or Absent",
+)];
+
+const DIRECT_RESPONSE_RULES: [Rule; 2] = [
+    (
+        "!(has(self.directResponse) && self.type != 'DirectResponse')",
+        "directResponse must not be set unless type is DirectResponse",
+    ),
+    (
+        "!(!has(self.directResponse) && self.type == 'DirectResponse')",
+        "directResponse must be set when type is DirectResponse",
+    ),
+];
+
+const ANSWER_RULES: [Rule; 1] = [(
+    "!(has(self.filters) && self.filters.exists(f, f.type == 'DirectResponse')) || \
+     ((!has(self.backendRefs) || size(self.backendRefs) == 0) && \
+     !self.filters.exists(f, f.type == 'RequestRedirect' || f.type == 'URLRewrite'))",
+    "a rule with a DirectResponse filter has no backendRefs, no redirect and no rewrite",
+)];
+
+const PROTOCOL_RULES: [Rule; 3] = [
+    (
+        "!(self.protocol in ['TLS','TCP','UDP']) || !has(self.rules) || \
+         self.rules.all(r, !has(r.filters) || size(r.filters) == 0)",
+        "rules of protocols TLS, TCP and UDP have no filters",
+    ),
+    (
+        "!(self.protocol in ['TCP','UDP']) || !has(self.hostnames) || size(self.hostnames) == 0",
+        "routes of protocols TCP and UDP have no hostnames",
+    ),
+    (
+        "self.protocol == 'GRPC' || !has(self.rules) || \
+         self.rules.all(r, !has(r.matches) || r.matches.all(m, !has(m.grpc)))",
+        "matches[].grpc is for protocol GRPC",
+    ),
+];

@@ -123,7 +123,8 @@ fn holds(after: &Value, before: &Value) -> bool {
         }
         (Value::Array(after), Value::Array(before)) => {
             let pairs = after.iter().zip(before);
-            after.len() == before.len() && pairs.into_iter().all(|(after, before)| holds(after, before))
+            after.len() == before.len()
+                && pairs.into_iter().all(|(after, before)| holds(after, before))
         }
         (after, before) => after == before,
     }
