@@ -242,3 +242,23 @@ impl<X> Table<X> {
         ports.get_mut(&port).map(Arc::make_mut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::diff;
+
+    /// Whoever takes routes down again must not leave empty parts behind, which would add up.
+    #[test]
+    fn what_is_taken_down_leaves_nothing_behind() {
+        let model = crate::wire::decode(include_bytes!("../tests/data/v1.json")).expect("a model");
+        let empty = Model::default();
+        let full = Table::compile(&model, &mut |_, _| ());
+        let table = full.update(&empty, &diff(&model, &empty), &mut |_, _| ());
+        assert!(table.routes.is_empty() && table.listeners.is_empty() && table.ports.is_empty());
+        assert!(!full.routes.is_empty() && !full.listeners.is_empty() && !full.ports.is_empty());
+        let bare = Model { routes: BTreeMap::new(), ..model.clone() };
+        let table = full.update(&bare, &diff(&model, &bare), &mut |_, _| ());
+        assert!(table.listeners.iter().all(|(_, slot)| slot.rules.is_empty()));
+    }
+}

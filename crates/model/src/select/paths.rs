@@ -275,3 +275,39 @@ impl<'a, 'r, X, R: Request> Search<'a, 'r, X, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::select::CompiledRoute;
+
+    /// Lengths that no prefix has any more would be looked up for every request.
+    #[test]
+    fn lengths_go_with_their_last_prefix() {
+        let model = crate::wire::decode(include_bytes!("../../tests/data/v1.json")).expect("valid");
+        let candidates: Vec<Candidate<()>> = model
+            .routes
+            .iter()
+            .map(|(id, route)| Candidate {
+                route: Arc::new(CompiledRoute::new(id.clone(), Arc::clone(route), ())),
+                matched: 0,
+                place: (0, 0),
+            })
+            .collect();
+        let [first, second, ..] = candidates.as_slice() else { panic!("two routes") };
+        let mut prefixes = Prefixes::default();
+        for text in ["/a", "/b", "/long"] {
+            prefixes.insert(&text.into(), first.clone());
+        }
+        prefixes.insert(&"/a".into(), second.clone());
+        assert_eq!(prefixes.lengths, [(5, 1), (2, 2)]);
+        prefixes.remove("/a", first);
+        prefixes.remove("/long", first);
+        assert_eq!(prefixes.lengths, [(2, 2)]);
+        prefixes.remove("/a", second);
+        prefixes.remove("/b", second);
+        assert_eq!(prefixes.lengths, [(2, 1)], "another route's candidate is not there");
+        prefixes.remove("/b", first);
+        assert!(prefixes.lengths.is_empty() && prefixes.by_text.is_empty());
+    }
+}
