@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use fairway_api::kind;
 use serde_json::Value;
 
 mod built_in;
@@ -138,21 +139,27 @@ impl Admission {
                 metadata::clean(metadata, &key.namespace);
             }
         }
-        default::apply(&version.root, &mut value);
-        unknown::find(&version.root, &value, Trail::Root, &mut findings);
-        check::check(&version.root, &value, Trail::Root, &mut findings);
+        let root = unknown::check(version, &value, &mut findings);
+        default::apply(root, &mut value);
+        check::check(root, &value, Trail::Root, &mut findings);
         metadata::check(key, &value, &mut findings);
         // Rules and cross-field checks rely on the types being right.
         if !refused(&findings) {
             match schema.origin {
                 Origin::BuiltIn => built_in::finish(&schema.kind, &mut value, &mut findings),
-                Origin::Custom => self.evaluator.check(&version.root, &value, &mut findings),
+                Origin::Custom => self.evaluator.check(root, &value, &mut findings),
             }
+        }
+        convert(schema, version, &mut value);
+        if !refused(&findings)
+            && let Err(error) = kind::decode(value.clone())
+        {
+            // The schema is met, and still our types refuse it: better said than lost.
+            findings.push(Finding::error(FieldPath::root(), error.to_string()));
         }
         if refused(&findings) {
             return Review { admitted: None, findings };
         }
-        convert(schema, version, &mut value);
         Review { admitted: Some(value), findings }
     }
 }

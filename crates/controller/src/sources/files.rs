@@ -189,7 +189,7 @@ impl FileSource {
         for path in &missing {
             match self.files.get_mut(path) {
                 Some(state) if hold && !state.vanished => state.vanished = true,
-                _ => _ = self.files.remove(path),
+                _ => drop(self.files.remove(path)),
             }
         }
         !missing.is_empty()
@@ -322,7 +322,7 @@ impl Merge<'_> {
                 Good::Stamped(object) if self.current.contains(&Arc::as_ptr(&object)) => object,
                 // It did not count for a while, and another version of it did.
                 Good::Stamped(object) => {
-                    self.stamps.stamp(&entry.key, object.value.clone(), self.now)
+                    self.stamps.stamp(&entry.key, object.to_value(), self.now)
                 }
                 Good::Fresh(value) => self.stamps.stamp(&entry.key, value, self.now),
             };

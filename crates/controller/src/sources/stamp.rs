@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use foldhash::quality::FixedState;
+use fairway_api::kind::{self, AnyObject};
 use foldhash::HashMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -20,21 +21,18 @@ use super::key::ObjectKey;
 pub struct AdmittedObject {
     pub key: ObjectKey,
     /// With defaults and stamps, in the most mature version of its kind.
-    pub value: Value,
+    pub object: AnyObject,
 }
 
 impl AdmittedObject {
     /// Raised whenever anything but `metadata` and `status` changes; from 1.
     pub fn generation(&self) -> i64 {
-        self.metadata("generation").and_then(Value::as_i64).unwrap_or_default()
+        self.object.metadata().generation
     }
 
-    pub fn uid(&self) -> &str {
-        self.metadata("uid").and_then(Value::as_str).unwrap_or_default()
-    }
-
-    fn metadata(&self, name: &str) -> Option<&Value> {
-        self.value.get("metadata")?.get(name)
+    /// As JSON, `apiVersion` and `kind` included.
+    pub fn to_value(&self) -> Value {
+        self.object.to_value().expect("what was read from JSON can be written as JSON")
     }
 }
 
@@ -94,7 +92,8 @@ impl Stamps {
             metadata.insert("resourceVersion".into(), json!(self.version.to_string()));
             metadata.insert("uid".into(), json!(uid(key)));
         }
-        Arc::new(AdmittedObject { key: key.clone(), value })
+        let object = kind::decode(value).expect("admission decodes an object before it admits it");
+        Arc::new(AdmittedObject { key: key.clone(), object })
     }
 
     /// Marks what no longer exists.
@@ -153,39 +152,45 @@ mod tests {
         ObjectKey::new("", "Service", "shop", "cart")
     }
 
-    fn object(port: u16, label: &str) -> Value {
-        json!({"metadata": {"labels": {"a": label}}, "spec": {"port": port}})
+    fn service(port: u16, label: &str) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "cart", "namespace": "shop", "labels": {"a": label}},
+            "spec": {"ports": [{"port": port}]},
+        })
     }
 
     #[test]
     fn the_generation_rises_with_the_spec_alone() {
         let mut stamps = Stamps::default();
-        let first = stamps.stamp(&key(), object(80, "x"), Timestamp::UNIX_EPOCH);
-        let relabelled = stamps.stamp(&key(), object(80, "y"), Timestamp::UNIX_EPOCH);
-        let changed = stamps.stamp(&key(), object(81, "y"), Timestamp::UNIX_EPOCH);
+        let first = stamps.stamp(&key(), service(80, "x"), Timestamp::UNIX_EPOCH);
+        let relabelled = stamps.stamp(&key(), service(80, "y"), Timestamp::UNIX_EPOCH);
+        let changed = stamps.stamp(&key(), service(81, "y"), Timestamp::UNIX_EPOCH);
         let generations = [&first, &relabelled, &changed].map(|object| object.generation());
         assert_eq!(generations, [1, 1, 2]);
-        assert_eq!(first.uid(), changed.uid());
-        assert_ne!(first.value["metadata"]["resourceVersion"], relabelled.value["metadata"]["resourceVersion"]);
+        let metadata = [&first, &relabelled, &changed].map(|object| object.object.metadata());
+        assert_eq!(metadata[0].uid, metadata[2].uid);
+        assert_ne!(metadata[0].resource_version, metadata[1].resource_version);
     }
 
     #[test]
     fn a_deleted_object_comes_back_as_a_new_one_of_a_later_generation() {
         let mut stamps = Stamps::default();
         let later = Timestamp::from_second(60).unwrap();
-        stamps.stamp(&key(), object(80, "x"), Timestamp::UNIX_EPOCH);
+        stamps.stamp(&key(), service(80, "x"), Timestamp::UNIX_EPOCH);
         stamps.retain(|_| false);
-        let again = stamps.stamp(&key(), object(80, "x"), later);
+        let again = stamps.stamp(&key(), service(80, "x"), later);
         assert_eq!(again.generation(), 2);
-        assert_eq!(again.value["metadata"]["creationTimestamp"], "1970-01-01T00:01:00Z");
+        assert_eq!(again.object.metadata().created(), 60);
     }
 
     #[test]
     fn a_creation_time_in_the_file_is_respected() {
-        let mut value = object(80, "x");
+        let mut value = service(80, "x");
         value["metadata"]["creationTimestamp"] = json!("2024-02-03T04:05:06Z");
         let object = Stamps::default().stamp(&key(), value, Timestamp::UNIX_EPOCH);
-        assert_eq!(object.value["metadata"]["creationTimestamp"], "2024-02-03T04:05:06Z");
+        let value = object.to_value();
+        assert_eq!(value["metadata"]["creationTimestamp"], "2024-02-03T04:05:06Z");
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! edits it could as well delete and create the object.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use kube_cel::cel::extractors::This;
 use kube_cel::cel::objects::{Key, Map as CelMap};
 use kube_cel::cel::{Context, ExecutionError, Program, Value as CelValue};
 use kube_cel::KubeCelExt;
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::finding::Finding;
@@ -66,7 +68,12 @@ pub(crate) struct Evaluator {
 
 impl Evaluator {
     pub(crate) fn new() -> Self {
-        Self { base: Context::default().with_all() }
+        let mut base = Context::default().with_all();
+        let seen = Mutex::new(foldhash::HashMap::default());
+        base.add_function("matches", move |This(text): This<Arc<String>>, pattern: Arc<String>| {
+            matches(&seen, &text, &pattern)
+        });
+        Self { base }
     }
 
     /// Evaluates all rules of `node` and below.
@@ -161,6 +168,29 @@ impl Rule {
         path.0.extend(self.field.iter().flat_map(|field| field.0.clone()));
         Finding::error(path, message)
     }
+}
+
+/// CEL's `matches` with the expressions kept: cel's own compiles one at every call, which costs more
+/// than all other rules together.
+fn matches(
+    seen: &Mutex<foldhash::HashMap<String, Option<Regex>>>,
+    text: &str,
+    pattern: &str,
+) -> Result<bool, ExecutionError> {
+    // A pattern may come from the object itself; those must not pile up.
+    const MOST: usize = 1000;
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    if seen.len() > MOST {
+        seen.clear();
+    }
+    let regex = match seen.get(pattern) {
+        Some(regex) => regex,
+        None => seen.entry(pattern.to_owned()).or_insert(Regex::new(pattern).ok()),
+    };
+    let regex = regex.as_ref().ok_or_else(|| {
+        ExecutionError::function_error("matches", format!("{pattern:?} is no regular expression"))
+    })?;
+    Ok(regex.is_match(text))
 }
 
 fn plain(value: &Value) -> CelValue {

@@ -218,8 +218,7 @@ fn check_logic(logic: &Logic, value: &Value, trail: Trail<'_>, findings: &mut Ve
     for branches in [&logic.any, &logic.one] {
         let outcomes: Vec<_> = branches.iter().map(failures).collect();
         if !branches.is_empty() && outcomes.iter().all(|inner| !inner.is_empty()) {
-            let reasons: Vec<_> = outcomes.iter().filter_map(|o| o.first()).collect();
-            findings.push(Finding::error(trail.to_path(), words::neither(&reasons)));
+            findings.push(neither(outcomes, trail));
         }
     }
     if logic.one.iter().filter(|branch| failures(branch).is_empty()).count() > 1 {
@@ -229,4 +228,16 @@ fn check_logic(logic: &Logic, value: &Value, trail: Trail<'_>, findings: &mut Ve
     if logic.not.as_ref().is_some_and(|branch| failures(branch).is_empty()) {
         findings.push(Finding::error(trail.to_path(), "has a form that is not allowed here"));
     }
+}
+
+/// None of the forms fits: why not the ones that come nearest, which are those that go deepest.
+fn neither(outcomes: Vec<Vec<Finding>>, trail: Trail<'_>) -> Finding {
+    let firsts: Vec<_> = outcomes.into_iter().filter_map(|inner| inner.into_iter().next()).collect();
+    let deepest = firsts.iter().map(|finding| finding.path.0.len()).max().unwrap_or_default();
+    let near: Vec<_> = firsts.into_iter().filter(|f| f.path.0.len() == deepest).collect();
+    let mut words: Vec<_> = near.iter().map(|finding| finding.message.as_str()).collect();
+    words.dedup();
+    let message = words.join(", and ");
+    let path = near.first().map_or_else(|| trail.to_path(), |finding| finding.path.clone());
+    Finding::error(path, message)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fairway_api::vendor::{Channel, Version as Release, gateway_api};
 use serde_json::{Map, Value, json};
 
 use super::structural::{Compiler, Node};
@@ -41,6 +42,8 @@ pub(crate) struct Version {
     /// Whether `status` is written by controllers only.
     pub(crate) has_status: bool,
     pub(crate) root: Node,
+    /// The same version in a newer release of its API.
+    pub(crate) newer: Option<Box<Node>>,
 }
 
 /// A text among the CRDs that is none.
@@ -68,6 +71,36 @@ impl Schemas {
             schemas.read(text, Origin::Custom)?;
         }
         Ok(schemas)
+    }
+
+    /// The kinds of Gateway API v1.6.3, of v1.7.0 as the newer release, and our own.
+    pub fn bundled() -> Self {
+        let texts = |version| gateway_api(version, Channel::Experimental).iter().map(|(_, t)| *t);
+        let schemas = Self::from_crds(texts(Release::V1_6_3))
+            .and_then(|schemas| schemas.with_newer(texts(Release::V1_7_0)));
+        schemas.expect("the CRDs are part of the program, and a test reads them")
+    }
+
+    /// Adds a newer release of CRDs: objects that use what only it knows are held to it, and kinds
+    /// that only it has are read.
+    ///
+    /// # Errors
+    ///
+    /// When a text is no YAML.
+    pub fn with_newer<'a, I>(mut self, crds: I) -> Result<Self, SchemaError>
+    where
+        I: IntoIterator<Item = &'a str>,
+    {
+        for (id, newer) in Self::from_crds(crds)?.kinds {
+            if newer.origin == Origin::BuiltIn {
+                continue;
+            }
+            match self.kinds.get_mut(&id) {
+                Some(known) => known.add_newer(newer),
+                None => drop(self.kinds.insert(id, newer)),
+            }
+        }
+        Ok(self)
     }
 
     fn read(&mut self, text: &str, origin: Origin) -> Result<(), SchemaError> {
@@ -122,6 +155,14 @@ impl KindSchema {
         Some(Self { group, kind, namespaced, origin, versions })
     }
 
+    fn add_newer(&mut self, newer: Self) {
+        for version in newer.versions {
+            if let Some(known) = self.versions.iter_mut().find(|known| known.name == version.name) {
+                known.newer = Some(Box::new(version.root));
+            }
+        }
+    }
+
     pub(crate) fn version(&self, name: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.served && version.name == name)
     }
@@ -148,7 +189,7 @@ impl Version {
         let schema = version.pointer_mut("/schema/openAPIV3Schema")?;
         let fields = schema.as_object_mut()?.entry("properties").or_insert_with(|| json!({}));
         add_root_fields(fields.as_object_mut()?);
-        Some(Self { name, served, has_status, root: compiler.compile(schema) })
+        Some(Self { name, served, has_status, root: compiler.compile(schema), newer: None })
     }
 }
 
@@ -193,6 +234,7 @@ fn maturity(name: &str) -> (u8, u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fairway_api::Kind;
 
     #[test]
     fn stable_versions_come_first() {
@@ -216,6 +258,17 @@ mod tests {
             assert_eq!(schemas.find(group, kind).map(|k| k.namespaced), Some(namespaced), "{kind}");
         }
         assert!(schemas.find("apps", "Deployment").is_none());
+    }
+
+    #[test]
+    fn every_kind_can_be_decoded_in_its_preferred_version() {
+        let schemas = Schemas::bundled();
+        for schema in schemas.kinds.values() {
+            let version = schema.api_version(schema.preferred().unwrap());
+            let found = Kind::find(&version, &schema.kind);
+            assert!(found.is_some(), "{} {version}", schema.kind);
+            assert_eq!(found.map(Kind::is_namespaced), Some(schema.namespaced));
+        }
     }
 
     #[test]

@@ -4,14 +4,35 @@ use serde_json::Value;
 
 use super::finding::Finding;
 use super::nearest::nearest;
+use super::schemas::Version;
 use super::structural::Node;
 use crate::sources::field::Trail;
 
 /// The fields that stand at the root of any object.
 const ROOT: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// Warns of each field that the schema does not name.
-pub(crate) fn find(node: &Node, value: &Value, trail: Trail<'_>, findings: &mut Vec<Finding>) {
+/// Warns of each field that the schema does not name, and says which schema that is: the newer one,
+/// where the object uses what only that one knows.
+pub(crate) fn check<'a>(
+    version: &'a Version,
+    value: &Value,
+    findings: &mut Vec<Finding>,
+) -> &'a Node {
+    let mut unknown = Vec::new();
+    let mut root = &version.root;
+    find(root, value, Trail::Root, &mut unknown);
+    if let (false, Some(newer)) = (unknown.is_empty(), &version.newer) {
+        let mut fewer = Vec::new();
+        find(newer, value, Trail::Root, &mut fewer);
+        if fewer.len() < unknown.len() {
+            (root, unknown) = (newer, fewer);
+        }
+    }
+    findings.append(&mut unknown);
+    root
+}
+
+fn find(node: &Node, value: &Value, trail: Trail<'_>, findings: &mut Vec<Finding>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {

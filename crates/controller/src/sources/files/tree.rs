@@ -42,11 +42,6 @@ impl Signature {
         }
     }
 
-    /// Device and inode: the same after a file is renamed.
-    pub(super) fn identity(&self) -> (u64, u64) {
-        (self.device, self.inode)
-    }
-
     pub(super) fn size(&self) -> u64 {
         self.size
     }

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::Shape;
-use crate::sources::admission::finding::Finding;
 
 /// A value as it would be written, short.
 pub(super) fn quote(value: &Value) -> String {
@@ -106,13 +105,6 @@ fn host_remedy(text: &str) -> Option<String> {
 fn group_remedy(text: &str) -> Option<String> {
     let (group, _) = text.split_once('/')?;
     Some(format!("write {group} without a version"))
-}
-
-/// None of the forms fits: why not, each.
-pub(super) fn neither(reasons: &[&Finding]) -> String {
-    let mut words: Vec<_> = reasons.iter().map(|reason| reason.message.as_str()).collect();
-    words.dedup();
-    words.join(", or ")
 }
 
 #[cfg(test)]
