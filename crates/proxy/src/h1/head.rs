@@ -111,7 +111,8 @@ pub(super) fn trailers(mut block: BytesMut, limits: &Limits) -> Result<Headers, 
     let mut storage = [httparse::EMPTY_HEADER; Limits::MAX_FIELDS];
     let parsed = match httparse::parse_headers(&block, &mut storage) {
         Ok(httparse::Status::Complete((length, parsed))) if length == block.len() => parsed,
-        Ok(_) | Err(_) => return Err(Refusal::Syntax),
+        Ok(_) => return Err(Refusal::Syntax),
+        Err(error) => return Err(refusal(error, &block)),
     };
     let Fields { mut list, .. } = Fields::collect(&block, parsed, Some(limits.underscores))?;
     list.lower_names(&mut block);
@@ -158,23 +159,31 @@ fn complete(outcome: httparse::Result<usize>, head: &[u8]) -> Result<(), Refusal
     match outcome {
         Ok(httparse::Status::Complete(length)) if length == head.len() => Ok(()),
         Ok(httparse::Status::Complete(_) | httparse::Status::Partial) => Err(Refusal::Syntax),
-        Err(httparse::Error::TooManyHeaders) => Err(Refusal::TooManyFields),
-        Err(httparse::Error::HeaderName) => Err(Malformed::FieldName.into()),
-        Err(httparse::Error::HeaderValue) => Err(Malformed::FieldValue.into()),
-        Err(httparse::Error::Version) => Err(bad_version(head)),
-        Err(httparse::Error::NewLine | httparse::Error::Status | httparse::Error::Token) => {
-            Err(Refusal::Syntax)
+        Err(error) => Err(refusal(error, head)),
+    }
+}
+
+fn refusal(error: httparse::Error, head: &[u8]) -> Refusal {
+    match error {
+        httparse::Error::TooManyHeaders => Refusal::TooManyFields,
+        httparse::Error::HeaderName => Malformed::FieldName.into(),
+        httparse::Error::HeaderValue => Malformed::FieldValue.into(),
+        httparse::Error::Version => bad_version(head),
+        httparse::Error::NewLine | httparse::Error::Status | httparse::Error::Token => {
+            Refusal::Syntax
         }
     }
 }
 
 /// `HTTP/2.0` and its like are a version we do not speak, anything else is no version at all.
 fn bad_version(head: &[u8]) -> Refusal {
-    let mut line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    if let [b'H', ..] = line {
-        line = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-    }
-    let word = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let word = match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(version @ [b'H', b'T', b'T', b'P', b'/', ..]), ..) => version,
+        (Some(_), Some(_), Some(version), None) => version,
+        _ => return Refusal::Syntax,
+    };
     match word {
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
