@@ -10,9 +10,11 @@ pub mod files;
 pub mod key;
 pub mod problem;
 pub mod stamp;
+pub mod watch;
 pub mod yaml;
 
 pub use files::{FileSource, Origin, Placed, Scan};
 pub use key::ObjectKey;
 pub use problem::{Position, Problem, Severity};
 pub use stamp::AdmittedObject;
+pub use watch::{Timing, Watch};

@@ -23,20 +23,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use foldhash::{HashMap, HashMapExt, HashSet};
+use foldhash::HashSet;
 use jiff::Timestamp;
 
 use super::admission::{Admission, Schemas};
 use super::field::FieldPath;
-use super::key::ObjectKey;
 use super::problem::{Position, Problem};
 use super::stamp::{AdmittedObject, Stamps};
 
 mod load;
+mod merge;
 mod split;
 mod tree;
 
-use load::{FileState, Good};
+use load::FileState;
+use merge::Merge;
 use tree::Listing;
 
 /// Larger files are refused: no one writes them by hand, and reading them would take the memory.
@@ -57,6 +58,8 @@ pub struct FileSource {
     /// Of the files themselves and between them, from the last merge.
     problems: Vec<Problem>,
     held: usize,
+    /// Namespaces that no file defines, by name.
+    implied: BTreeMap<String, Arc<AdmittedObject>>,
 }
 
 /// What a directory holds now.
@@ -77,6 +80,9 @@ pub struct Scan {
 pub struct Placed {
     pub object: Arc<AdmittedObject>,
     pub origin: Origin,
+    /// No file holds it: it is the Namespace of the object at `origin`. In a cluster it would have
+    /// to exist, with the label that selectors pick it by.
+    pub implied: bool,
 }
 
 /// Where an object was read. Of a held or last good version: where it was.
@@ -88,17 +94,6 @@ pub struct Origin {
     pub document: usize,
     /// Where the object begins.
     pub position: Position,
-}
-
-/// The state of a merge: who claimed which object.
-struct Merge<'a> {
-    stamps: &'a mut Stamps,
-    now: Timestamp,
-    /// Stamped versions that count up to now.
-    current: HashSet<*const AdmittedObject>,
-    claimed: HashMap<ObjectKey, Origin>,
-    objects: Vec<Placed>,
-    problems: Vec<Problem>,
 }
 
 impl FileSource {
@@ -113,6 +108,7 @@ impl FileSource {
             objects: Arc::new([]),
             problems: Vec::new(),
             held: 0,
+            implied: BTreeMap::new(),
         }
     }
 
@@ -250,29 +246,21 @@ impl FileSource {
         })
     }
 
-    /// Decides which objects count, stamps those that are new, and collects what is wrong.
+    /// Decides which objects count.
     fn merge(&mut self, now: Timestamp) {
-        let mut merge = Merge {
-            stamps: &mut self.stamps,
-            now,
-            current: self.objects.iter().map(|placed| Arc::as_ptr(&placed.object)).collect(),
-            claimed: HashMap::with_capacity(self.objects.len()),
-            objects: Vec::with_capacity(self.objects.len()),
-            problems: Vec::new(),
-        };
+        let mut merge = Merge::new(&mut self.stamps, &self.objects, now);
         // Present files first: what they define need not be held any longer.
         let (held, present): (Vec<_>, Vec<_>) =
             self.files.values_mut().partition(|state| state.vanished);
         for state in present {
             merge.take(state);
         }
-        let counted = merge.objects.len();
+        let counted = merge.len();
         for state in held {
             merge.take(state);
         }
-        self.held = merge.objects.len() - counted;
-        let Merge { claimed, objects, problems, .. } = merge;
-        self.stamps.retain(|key| claimed.contains_key(key));
+        self.held = merge.len() - counted;
+        let (objects, problems) = merge.finish(&mut self.implied);
         self.objects = objects.into();
         self.problems = problems;
     }
@@ -301,42 +289,6 @@ impl FileSource {
     }
 }
 
-impl Merge<'_> {
-    fn take(&mut self, state: &mut FileState) {
-        self.problems.extend(state.problems.iter().cloned());
-        let before = self.objects.len();
-        for entry in &mut state.entries {
-            let origin = Origin {
-                file: Arc::clone(&state.shown),
-                document: entry.document,
-                position: entry.position,
-            };
-            if let Some(first) = self.claimed.get(&entry.key) {
-                if !entry.suspended && !state.vanished {
-                    self.problems.push(duplicate(&entry.key, first, &origin));
-                }
-                continue;
-            }
-            let Some(good) = entry.good.take() else { continue };
-            let object = match good {
-                Good::Stamped(object) if self.current.contains(&Arc::as_ptr(&object)) => object,
-                // It did not count for a while, and another version of it did.
-                Good::Stamped(object) => {
-                    self.stamps.stamp(&entry.key, object.to_value(), self.now)
-                }
-                Good::Fresh(value) => self.stamps.stamp(&entry.key, value, self.now),
-            };
-            entry.good = Some(Good::Stamped(Arc::clone(&object)));
-            self.claimed.insert(entry.key.clone(), origin.clone());
-            self.objects.push(Placed { object, origin });
-        }
-        if state.vanished && self.objects.len() == before {
-            // Other files define all that it held: nothing is left to hold.
-            state.entries.clear();
-        }
-    }
-}
-
 fn read_each(jobs: &mut [(PathBuf, FileState)], admission: &Admission) -> bool {
     jobs.iter_mut().fold(false, |dirty, job| read(job, admission) || dirty)
 }
@@ -360,15 +312,6 @@ fn read((path, state): &mut (PathBuf, FileState), admission: &Admission) -> bool
         }
     }
     before != state.content
-}
-
-fn duplicate(key: &ObjectKey, first: &Origin, second: &Origin) -> Problem {
-    let message = format!(
-        "is defined twice; the first, in {}:{}, counts",
-        first.file, first.position
-    );
-    let problem = Problem::of_file(&second.file, second.position, message);
-    Problem { object: Some(key.clone()), ..problem }.with_remedy("remove or rename one of the two")
 }
 
 fn shown(path: &Path) -> Arc<str> {
