@@ -98,6 +98,7 @@ impl ResponseHead {
     /// Gives the head as an `http` response for the `h2` server; fields that HTTP/2 forbids are
     /// left out.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "validated types: it never does")]
     pub fn to_http(&self) -> http::Response<()> {
         let mut response = http::Response::new(());
         *response.status_mut() =
@@ -118,6 +119,7 @@ impl Headers {
     /// Gives the fields, trailers for example, as a map that shares the values' memory; fields that
     /// HTTP/2 forbids are left out.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "validated types: it never does")]
     pub fn to_http(&self) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(self.len());
         for (name, value) in self.shared().filter(|(name, value)| may_cross(name, value)) {

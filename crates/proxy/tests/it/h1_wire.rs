@@ -232,120 +232,60 @@ async fn written(head: &ResponseHead, framing: Framing, peer: Peer, body: &[u8])
     (String::from_utf8(io.writes.concat()).expect("text"), lives)
 }
 
+const CLOSE: Peer = Peer { version: Version::Http11, keep_alive: false };
+const OLD: Peer = Peer { version: Version::Http10, keep_alive: true };
+
 #[tokio::test]
-async fn responses_as_written() {
-    let close = Peer { keep_alive: false, ..NEW };
-    let old = Peer { version: Version::Http10, keep_alive: true };
-    let cases = [
-        (
-            response(200, &[("x", "y")]),
-            Framing::Length(2),
-            NEW,
-            "hi",
-            "HTTP/1.1 200 OK\r\nx: y\r\ncontent-length: 2\r\n\r\nhi",
-            true,
-        ),
-        (
-            response(200, &[("content-length", "9")]),
-            Framing::Length(2),
-            close,
-            "hi",
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi",
-            false,
-        ),
-        (
-            response(200, &[("transfer-encoding", "x"), ("connection", "x")]),
-            Framing::Chunked,
-            NEW,
-            "hi",
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-            true,
-        ),
-        (
-            response(200, &[]),
-            Framing::Chunked,
-            old,
-            "hi",
-            "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhi",
-            false,
-        ),
-        (
-            response(200, &[]),
-            Framing::UntilClose,
-            NEW,
-            "hi",
-            "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhi",
-            false,
-        ),
-        (
-            response(200, &[]),
-            Framing::Length(2),
-            old,
-            "hi",
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: keep-alive\r\n\r\nhi",
-            true,
-        ),
-        (
-            response(200, &[("content-length", "9")]),
-            Framing::Empty,
-            NEW,
-            "",
-            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n",
-            true,
-        ),
-        (
-            response(304, &[("content-length", "9")]),
-            Framing::Empty,
-            NEW,
-            "",
-            "HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n",
-            true,
-        ),
-        (
-            response(204, &[("content-length", "9")]),
-            Framing::Empty,
-            NEW,
-            "",
-            "HTTP/1.1 204 No Content\r\n\r\n",
-            true,
-        ),
-        (
-            response(404, &[]),
-            Framing::Length(0),
-            NEW,
-            "",
-            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
-            true,
-        ),
-        (
-            response(799, &[]),
-            Framing::Length(0),
-            NEW,
-            "",
-            "HTTP/1.1 799 \r\ncontent-length: 0\r\n\r\n",
-            true,
-        ),
-        (
-            response(103, &[("link", "x")]),
-            Framing::Empty,
-            close,
-            "",
-            "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n",
-            false,
-        ),
-        (
-            response(101, &[("upgrade", "websocket")]),
-            Framing::Empty,
-            NEW,
-            "",
-            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
-            true,
-        ),
-    ];
-    for (head, framing, peer, body, expected, lives) in cases {
-        let found = written(&head, framing, peer, body.as_bytes()).await;
-        assert_eq!(found, (expected.to_owned(), lives));
+async fn bodies_as_written() {
+    let length = [("content-length", "9")];
+    let fixed = response(200, &[("x", "y"), length[0]]);
+    let (wire, lives) = written(&fixed, Framing::Length(2), NEW, b"hi").await;
+    assert_eq!(
+        (wire.as_str(), lives),
+        ("HTTP/1.1 200 OK\r\nx: y\r\ncontent-length: 2\r\n\r\nhi", true)
+    );
+
+    let odd = response(200, &[("transfer-encoding", "x"), ("connection", "x")]);
+    let (wire, lives) = written(&odd, Framing::Chunked, NEW, b"hi").await;
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    assert_eq!((wire, lives), (format!("{head}2\r\nhi\r\n0\r\n\r\n"), true));
+
+    let plain = response(200, &[]);
+    let closing = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhi";
+    for (framing, peer) in [(Framing::Chunked, OLD), (Framing::UntilClose, NEW)] {
+        let (wire, lives) = written(&plain, framing, peer, b"hi").await;
+        assert_eq!((wire.as_str(), lives), (closing, false));
     }
+
+    for (status, line, said) in [
+        (200, "200 OK", "content-length: 9\r\n"),
+        (304, "304 Not Modified", "content-length: 9\r\n"),
+        (204, "204 No Content", ""),
+    ] {
+        let (wire, _) = written(&response(status, &length), Framing::Empty, NEW, b"").await;
+        assert_eq!(wire, format!("HTTP/1.1 {line}\r\n{said}\r\n"));
+    }
+}
+
+#[tokio::test]
+async fn connections_as_written() {
+    let none = Framing::Length(0);
+    for (status, peer, framing, expected, lives) in [
+        (404, NEW, none, "404 Not Found\r\ncontent-length: 0", true),
+        (799, NEW, none, "799 \r\ncontent-length: 0", true),
+        (200, CLOSE, none, "200 OK\r\ncontent-length: 0\r\nconnection: close", false),
+        (200, OLD, none, "200 OK\r\ncontent-length: 0\r\nconnection: keep-alive", true),
+        (103, NEW, Framing::Empty, "103 Early Hints", true),
+        (103, CLOSE, Framing::Empty, "103 Early Hints", false),
+    ] {
+        let (wire, said) = written(&response(status, &[]), framing, peer, b"").await;
+        assert_eq!((wire, said), (format!("HTTP/1.1 {expected}\r\n\r\n"), lives));
+    }
+    let switch = response(101, &[("upgrade", "websocket")]);
+    let (wire, _) = written(&switch, Framing::Empty, NEW, b"").await;
+    let expected =
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n";
+    assert_eq!(wire, expected);
 }
 
 #[tokio::test]
