@@ -136,8 +136,9 @@ impl Proxy {
     pub fn bound(&self) -> BTreeMap<ListenerId, Vec<SocketAddr>> {
         let outcomes = Arc::clone(&self.shared.outcomes.borrow());
         let addresses = |outcome: &ListenerOutcome| match outcome {
-            ListenerOutcome::Serving { addresses }
-            | ListenerOutcome::Failed { addresses, .. } => addresses.clone(),
+            ListenerOutcome::Serving { addresses } | ListenerOutcome::Failed { addresses, .. } => {
+                addresses.clone()
+            }
         };
         outcomes.iter().map(|(id, outcome)| (id.clone(), addresses(outcome))).collect()
     }

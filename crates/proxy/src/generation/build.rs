@@ -142,9 +142,9 @@ impl Builder {
         }
         for id in changed {
             let Some(cluster) = model.clusters.get(id) else { continue };
-            let kept = map.get(id).filter(|old| {
-                old.cluster.tls == cluster.tls && !renewed.concerns(cluster)
-            });
+            let kept = map
+                .get(id)
+                .filter(|old| old.cluster.tls == cluster.tls && !renewed.concerns(cluster));
             let tls = match kept {
                 Some(old) => old.tls.clone(),
                 None => cluster.tls.as_ref().map(|tls| {
@@ -155,8 +155,7 @@ impl Builder {
             let none = Endpoints::default();
             let endpoints = model.endpoints.get(id).map_or(&none, |endpoints| endpoints);
             let cluster = Arc::clone(cluster);
-            let state =
-                ClusterState::new(id.clone(), cluster, tls, endpoints, &mut self.endpoints);
+            let state = ClusterState::new(id.clone(), cluster, tls, endpoints, &mut self.endpoints);
             map.insert(id.clone(), Arc::new(state));
         }
         if !delta.clusters.removed.is_empty() {

@@ -49,9 +49,7 @@ pub(crate) enum PortKind {
 
 /// Gives the sockets that a model wants, and the listeners that cannot have theirs, with the reason.
 /// `translate` has settled all conflicts within a gateway; gateways may still be given one address.
-pub(super) fn wanted(
-    model: &Model,
-) -> (Map<SocketKey, Arc<Port>>, BTreeMap<ListenerId, String>) {
+pub(super) fn wanted(model: &Model) -> (Map<SocketKey, Arc<Port>>, BTreeMap<ListenerId, String>) {
     let mut ports: BTreeMap<(&GatewayId, u16, Transport), Port> = BTreeMap::new();
     let mut refused = BTreeMap::new();
     for (id, listener) in &model.listeners {
@@ -67,7 +65,8 @@ pub(super) fn wanted(
         if port.kind == kind {
             port.listeners.push(id.clone());
         } else {
-            let why = format!("port {} of its gateway already speaks another protocol", port.number);
+            let why =
+                format!("port {} of its gateway already speaks another protocol", port.number);
             refused.insert(id.clone(), why);
         }
     }

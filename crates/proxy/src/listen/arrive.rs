@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fairway_model::filter::Scheme;
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -119,28 +120,27 @@ impl Arrival {
     /// Reads the ClientHello and lets the listener that it means go on. Without one the
     /// connection just ends: an alert would tell a stranger that TLS is spoken here, and Gateway
     /// API's conformance tests ask for the end of the stream.
-    async fn tls(self, mut io: TcpStream) {
+    ///
+    /// Each step is boxed: most connections are idle in the last one, and should not take the
+    /// room that the largest needs.
+    async fn tls(self, io: TcpStream) {
         let deadline = Instant::now() + self.worker.settings().timeouts.handshake;
-        let hello = Box::pin(tokio::time::timeout_at(deadline, Hello::read(&mut io))).await;
+        let hello = Box::pin(tokio::time::timeout_at(deadline, Hello::read(&io))).await;
         let Ok(Ok(hello)) = hello else { return self.handshake_failed() };
         let Some(listener) = self.listener(hello.server_name.as_deref()) else {
             return self.handshake_failed();
         };
-        let server_name = hello.server_name.clone();
         match listener.mode.clone() {
             ListenerMode::Https(config) => {
-                if let Some(io) = self.handshake(io, hello, config, deadline).await {
-                    self.https(io, &listener, server_name).await;
-                }
+                Box::pin(self.https(io, hello, &listener, (config, deadline))).await;
             }
             ListenerMode::TlsTerminate(config) => {
-                if let Some(io) = self.handshake(io, hello, config, deadline).await {
-                    self.bytes(io, listener, server_name).await;
-                }
+                Box::pin(self.terminated(io, hello, listener, (config, deadline))).await;
             }
             ListenerMode::TlsPassthrough => {
+                let server_name = hello.server_name.clone();
                 let io = Prefixed::new(hello.into_bytes(), io);
-                self.bytes(io, listener, server_name).await;
+                Box::pin(self.bytes(io, listener, server_name)).await;
             }
             ListenerMode::Refused(_) => self.handshake_failed(),
             // Not on a port of TLS, which a generation has checked.
@@ -159,12 +159,11 @@ impl Arrival {
         &self,
         io: TcpStream,
         hello: Hello,
-        config: Arc<ServerConfig>,
-        deadline: Instant,
+        (config, deadline): (Arc<ServerConfig>, Instant),
     ) -> Option<TlsStream<Prefixed<TcpStream>>> {
         let (accepted, io) = hello.terminate(io);
         let accept = StartHandshake::from_parts(accepted, io).into_stream(config);
-        let Ok(Ok(io)) = Box::pin(tokio::time::timeout_at(deadline, accept)).await else {
+        let Ok(Ok(io)) = tokio::time::timeout_at(deadline, accept).await else {
             self.handshake_failed();
             return None;
         };
@@ -178,10 +177,13 @@ impl Arrival {
 
     async fn https(
         self,
-        io: TlsStream<Prefixed<TcpStream>>,
+        io: TcpStream,
+        hello: Hello,
         listener: &ListenerState,
-        server_name: Option<Arc<str>>,
+        how: (Arc<ServerConfig>, Instant),
     ) {
+        let server_name = hello.server_name.clone();
+        let Some(io) = Box::pin(self.handshake(io, hello, how)).await else { return };
         let alpn_h2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
         let connection = downstream::Connection {
             peer: self.peer,
@@ -197,9 +199,22 @@ impl Arrival {
         downstream::serve(io, connection, self.worker).await;
     }
 
+    async fn terminated(
+        self,
+        io: TcpStream,
+        hello: Hello,
+        listener: Arc<ListenerState>,
+        how: (Arc<ServerConfig>, Instant),
+    ) {
+        let server_name = hello.server_name.clone();
+        if let Some(io) = Box::pin(self.handshake(io, hello, how)).await {
+            self.bytes(io, listener, server_name).await;
+        }
+    }
+
     async fn bytes<IO>(self, io: IO, listener: Arc<ListenerState>, server_name: Option<Arc<str>>)
     where
-        IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        IO: AsyncRead + AsyncWrite + Unpin,
     {
         let client = tcp::Client { peer: self.peer, listener, server_name };
         tcp::serve(io, client, &self.worker).await;

@@ -20,10 +20,7 @@ const DATAGRAM_BUFFER: usize = 1 << 20;
 ///
 /// # Errors
 /// Says which address could not be bound and why, in words for the user.
-pub(super) fn all(
-    key: SocketKey,
-    settings: &Settings,
-) -> Result<(SocketAddr, Vec<Bound>), String> {
+pub(super) fn all(key: SocketKey, settings: &Settings) -> Result<(SocketAddr, Vec<Bound>), String> {
     let port = if settings.ephemeral_ports {
         0
     } else {

@@ -84,10 +84,8 @@ impl Control {
 
     /// Says what became of each listener.
     pub(super) fn outcomes(&self) -> Outcomes {
-        let mut addresses: BTreeMap<&ListenerId, Vec<SocketAddr>> =
-            BTreeMap::new();
-        let mut errors: BTreeMap<&ListenerId, &str> =
-            BTreeMap::new();
+        let mut addresses: BTreeMap<&ListenerId, Vec<SocketAddr>> = BTreeMap::new();
+        let mut errors: BTreeMap<&ListenerId, &str> = BTreeMap::new();
         for (key, port) in self.generation.sockets() {
             for id in &port.listeners {
                 match self.sockets.state(key) {

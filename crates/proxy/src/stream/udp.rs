@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
@@ -122,7 +123,8 @@ impl Door {
             session.last.set(Instant::now());
             session.waiting.set(true);
             session.cells.bytes(u64::try_from(datagram.len()).unwrap_or_default(), 0);
-            session.upstream.try_send(datagram).is_ok()
+            // The socket itself is asked: the runtime does not know yet that a new one is ready.
+            SockRef::from(&session.upstream).send(datagram).is_ok()
         });
         if !passed {
             self.worker.metrics().count(Counter::UdpDropped);
@@ -262,7 +264,7 @@ impl Answers {
         self.session.last.set(Instant::now());
         self.session.waiting.set(false);
         self.session.cells.bytes(0, u64::try_from(length).unwrap_or_default());
-        if socket.try_send_to(answer, self.client).is_err() {
+        if SockRef::from(&*socket).send_to(answer, &self.client.into()).is_err() {
             self.worker.metrics().count(Counter::UdpDropped);
         }
         Ok(())

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::server::{Accepted, Acceptor};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 /// Read at a time. A ClientHello with post-quantum key shares has about 1,800 bytes.
 const READ: usize = 4096;
@@ -28,17 +29,15 @@ impl Hello {
     ///
     /// # Errors
     /// The connection failed or ended, or it is not TLS. Nothing is written to the client.
-    pub(crate) async fn read(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
+    pub(crate) async fn read(io: &TcpStream) -> io::Result<Self> {
         let mut acceptor = Acceptor::default();
         let mut bytes: Vec<u8> = Vec::new();
         let mut fed = 0;
-        let mut buffer = Box::new([0; READ]);
         loop {
-            let read = io.read(buffer.as_mut_slice()).await?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            io.readable().await?;
+            if !take(io, &mut bytes)? {
+                continue;
             }
-            bytes.extend_from_slice(buffer.get(..read).unwrap_or_default());
             while let Some(mut unfed) = bytes.get(fed..).filter(|unfed| !unfed.is_empty()) {
                 fed += acceptor.read_tls(&mut unfed)?;
                 let accepted = acceptor.accept();
@@ -61,6 +60,20 @@ impl Hello {
     /// Gives all bytes that the client has sent.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+}
+
+/// Takes what is there; says whether there was anything. No buffer waits for the bytes.
+fn take(io: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    let mut buffer = [0; READ];
+    match io.try_read(&mut buffer) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(read) => {
+            bytes.extend_from_slice(buffer.get(..read).unwrap_or_default());
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

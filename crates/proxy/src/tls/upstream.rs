@@ -36,10 +36,7 @@ pub(crate) struct GatewayCertificates(BTreeMap<GatewayId, Result<Arc<Certificate
 
 impl GatewayCertificates {
     /// Takes them from the model's gateways.
-    pub(crate) fn of(
-        gateways: &BTreeMap<GatewayId, Arc<Gateway>>,
-        secrets: &Secrets,
-    ) -> Self {
+    pub(crate) fn of(gateways: &BTreeMap<GatewayId, Arc<Gateway>>, secrets: &Secrets) -> Self {
         let shown = gateways.iter().filter_map(|(id, gateway)| {
             let secret = gateway.client_certificate.as_ref()?;
             Some((id.clone(), secrets.certificate(secret)))
@@ -80,8 +77,7 @@ impl UpstreamTls {
             Authorities::Bundles(ids) => secrets.authorities(ids)?,
         };
         let provider = super::provider();
-        let verifier =
-            Arc::new(Verifier { roots, names: tls.subject_alt_names.clone(), provider });
+        let verifier = Arc::new(Verifier { roots, names: tls.subject_alt_names.clone(), provider });
         let plain = Configs::new(&verifier, None)?;
         let mut by_gateway = BTreeMap::new();
         for (id, certificate) in &gateways.0 {

@@ -1,0 +1,16 @@
+//! The data plane seen from outside: what is served, what is refused, byte by byte.
+
+mod it {
+    mod drain;
+    mod h1_chunked;
+    mod h1_h2;
+    mod h1_requests;
+    mod h1_targets;
+    mod h1_wire;
+    mod listen;
+    mod rig;
+    mod stream;
+    mod stream_udp;
+    mod tls;
+    mod tls_backend;
+}

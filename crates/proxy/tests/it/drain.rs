@@ -1,0 +1,83 @@
+//! Draining: nothing new, those that there are may finish, the rest is cut off.
+
+use std::time::{Duration, Instant};
+
+use fairway_model::Model;
+use fairway_model::cluster::BackendProtocol;
+use fairway_model::gateway::ListenerProtocol;
+use fairway_proxy::Counter;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::rig::{self, Rig};
+
+async fn served() -> Model {
+    let mut model = rig::model();
+    rig::cluster(&mut model, "a", BackendProtocol::Tcp, &[rig::echo("a").await]);
+    rig::listener(&mut model, "one", 80, "*", ListenerProtocol::Tcp);
+    rig::stream_route(&mut model, "one", "one", ("*", 1), &[("a", 1)]);
+    model
+}
+
+async fn connect(rig: &Rig) -> TcpStream {
+    let mut io = TcpStream::connect(rig.address("one")).await.expect("it listens");
+    assert_eq!(rig::line(&mut io).await.expect("it answers"), "a");
+    io
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_may_finish_and_new_ones_are_refused() {
+    for threads in [1, 4] {
+        let rig = Rig::start(threads, served().await);
+        let address = rig.address("one");
+        let mut open = connect(&rig).await;
+        let began = Instant::now();
+        let draining = std::thread::spawn(move || {
+            rig.proxy.drain(Duration::from_secs(60));
+            rig
+        });
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(address).await.is_ok() {
+            assert!(Instant::now() < deadline, "it still listens");
+        }
+        open.write_all(b"last words\n").await.expect("it is open");
+        assert_eq!(rig::line(&mut open).await.expect("it is open"), "last words");
+        assert!(!draining.is_finished());
+        drop(open);
+        let rig = draining.join().expect("it does not panic");
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not wait for nothing");
+        assert_eq!(rig.proxy.metrics().counter(Counter::ConnectionsAborted), 0);
+        rig.proxy.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_finish_is_cut_off() {
+    let rig = Rig::start(2, served().await);
+    let mut open = connect(&rig).await;
+    let began = Instant::now();
+    rig.proxy.drain(Duration::from_millis(300));
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert_eq!(rig::line(&mut open).await.unwrap_or_default(), "");
+    let metrics = rig.proxy.metrics();
+    assert_eq!(metrics.counter(Counter::ConnectionsAborted), 1);
+    assert_eq!(metrics.counter(Counter::Connections), metrics.counter(Counter::ConnectionsEnded));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_the_kernel_when_a_socket_closes_is_served() {
+    for threads in [1, 4] {
+        let mut rig = Rig::start(threads, served().await);
+        let address = rig.address("one");
+        // The kernel completes connections by itself; some of these are not accepted yet when the
+        // socket closes.
+        let mut waiting = Vec::new();
+        for _ in 0..64 {
+            waiting.push(std::net::TcpStream::connect(address).expect("it listens"));
+        }
+        rig.proxy.drain(Duration::from_millis(1));
+        let applied = rig.change(|_| {});
+        assert_eq!(applied.generation, 2);
+        assert_eq!(rig.proxy.metrics().counter(Counter::Connections), 64);
+    }
+}

@@ -1,0 +1,247 @@
+//! A data plane under test with its model, and the clients, backends and certificates around it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fairway_model::cluster::{BackendProtocol, Endpoint, EndpointState};
+use fairway_model::gateway::{ListenerProtocol, TlsTermination};
+use fairway_model::host::HostPattern;
+use fairway_model::matching::Rank;
+use fairway_model::policy::{IpAccess, LoadBalancing};
+use fairway_model::route::{
+    AttachedHost, Attachment, BackendTarget, Origin, Rule, StreamRule, WeightedTarget,
+};
+use fairway_model::secret::PrivateKey;
+use fairway_model::{
+    Cluster, ClusterId, Endpoints, Gateway, GatewayId, Listener, ListenerId, Model, Route, RouteId,
+    Secret, SecretId, delta,
+};
+use fairway_proxy::{Applied, ListenerOutcome, Proxy, Settings};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub const GATEWAY: &str = "gateway/test/web";
+
+/// A running data plane and the model it serves.
+pub struct Rig {
+    pub proxy: Proxy,
+    pub model: Model,
+}
+
+impl Rig {
+    pub fn start(threads: usize, model: Model) -> Self {
+        let settings = Settings { threads, ephemeral_ports: true, ..Settings::default() };
+        Self::start_with(settings, model)
+    }
+
+    pub fn start_with(settings: Settings, model: Model) -> Self {
+        let proxy = Proxy::start(settings).expect("threads can be started");
+        let delta = delta::diff(&Model::default(), &model);
+        proxy.apply(&model, &delta);
+        Self { proxy, model }
+    }
+
+    /// Changes the model and applies it.
+    pub fn change(&mut self, change: impl FnOnce(&mut Model)) -> Applied {
+        let mut model = self.model.clone();
+        change(&mut model);
+        let delta = delta::diff(&self.model, &model);
+        self.model = model;
+        self.proxy.apply(&self.model, &delta)
+    }
+
+    /// The one address of a listener.
+    pub fn address(&self, listener: &str) -> SocketAddr {
+        let bound = self.proxy.bound();
+        *bound.get(listener).and_then(|all| all.first()).expect("the listener is bound")
+    }
+
+    /// Why a listener is not served.
+    pub fn error(&self, listener: &str) -> Option<String> {
+        match self.proxy.outcomes().borrow().get(listener)? {
+            ListenerOutcome::Serving { .. } => None,
+            ListenerOutcome::Failed { error, .. } => Some(error.clone()),
+        }
+    }
+}
+
+/// A model with one gateway on loopback.
+pub fn model() -> Model {
+    let mut model = Model::default();
+    let gateway = Gateway {
+        namespace: "test".into(),
+        name: "web".into(),
+        addresses: vec![LOOPBACK],
+        client_certificate: None,
+    };
+    model.gateways.insert(GatewayId::new(GATEWAY), Arc::new(gateway));
+    model
+}
+
+/// Puts a listener into a model under its own name.
+pub fn listener(model: &mut Model, name: &str, port: u16, host: &str, protocol: ListenerProtocol) {
+    let listener = Listener {
+        gateway: GatewayId::new(GATEWAY),
+        name: name.into(),
+        port,
+        hostname: HostPattern::parse(host).expect("a hostname"),
+        protocol,
+    };
+    model.listeners.insert(ListenerId::new(name), Arc::new(listener));
+}
+
+/// Puts a route of bytes into a model; `rank` is its age, the least wins.
+pub fn stream_route(
+    model: &mut Model,
+    name: &str,
+    listener: &str,
+    (host, rank): (&str, i64),
+    targets: &[(&str, u32)],
+) {
+    let pattern = HostPattern::parse(host).expect("a hostname");
+    let rank = Rank {
+        class: 0,
+        specificity: [0; 5],
+        created: rank,
+        object: name.into(),
+        rule: 0,
+        position: 0,
+    };
+    let target = |(name, weight): &(&str, u32)| WeightedTarget {
+        weight: *weight,
+        target: BackendTarget::Cluster(ClusterId::new(*name)),
+    };
+    let route = Route {
+        origin: Origin {
+            kind: "TCPRoute".into(),
+            namespace: "test".into(),
+            name: name.into(),
+            rule: 0,
+            rule_name: None,
+            generation: 1,
+        },
+        attachments: vec![Attachment {
+            listener: ListenerId::new(listener),
+            hosts: vec![AttachedHost { rank: pattern.rank(), pattern }],
+        }],
+        rule: Rule::Stream(StreamRule {
+            rank,
+            backends: targets.iter().map(target).collect(),
+            load_balancing: LoadBalancing::default(),
+            ip_access: IpAccess::default(),
+        }),
+    };
+    model.routes.insert(RouteId::new(name), Arc::new(route));
+}
+
+/// Puts a backend into a model.
+pub fn cluster(model: &mut Model, name: &str, protocol: BackendProtocol, addresses: &[SocketAddr]) {
+    let cluster =
+        Cluster { namespace: "test".into(), service: name.into(), port: 80, protocol, tls: None };
+    model.clusters.insert(ClusterId::new(name), Arc::new(cluster));
+    endpoints(model, name, addresses);
+}
+
+/// Sets who stands behind a backend.
+pub fn endpoints(model: &mut Model, name: &str, addresses: &[SocketAddr]) {
+    let mut all: Vec<Endpoint> = addresses
+        .iter()
+        .map(|address| Endpoint { address: *address, state: EndpointState::Ready })
+        .collect();
+    all.sort_unstable();
+    model.endpoints.insert(ClusterId::new(name), Arc::new(Endpoints(all)));
+}
+
+/// Puts a certificate with its key into a model.
+pub fn certificate(model: &mut Model, name: &str, (chain, key): &(String, String)) {
+    let secret =
+        Secret::Certificate { chain: chain.as_str().into(), key: PrivateKey::new(key.as_str()) };
+    model.secrets.insert(SecretId::new(name), Arc::new(secret));
+}
+
+/// Puts a bundle of authorities into a model.
+pub fn authorities(model: &mut Model, name: &str, bundle: &str) {
+    let secret = Secret::Authorities { bundle: bundle.into() };
+    model.secrets.insert(SecretId::new(name), Arc::new(secret));
+}
+
+/// TLS that ends here, with these certificates.
+pub fn ends_tls(certificates: &[&str]) -> TlsTermination {
+    TlsTermination {
+        certificates: certificates.iter().map(|name| SecretId::new(*name)).collect(),
+        client_validation: None,
+    }
+}
+
+/// An authority that signs certificates for tests.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no name is wrong");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key can be made");
+        Self(CertifiedIssuer::self_signed(params, key).expect("it can be signed"))
+    }
+
+    /// Certificate and key of a leaf, PEM.
+    pub fn sign(&self, names: &[&str]) -> (String, String) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.sign_params(&CertificateParams::new(names).expect("the names are right"))
+    }
+
+    pub fn sign_params(&self, params: &CertificateParams) -> (String, String) {
+        let key = KeyPair::generate().expect("a key can be made");
+        let leaf = params.signed_by(&key, &self.0).expect("it can be signed");
+        (leaf.pem(), key.serialize_pem())
+    }
+
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+}
+
+/// A backend that says its name, then sends back what comes, until the client's side ends. Lives
+/// as long as the runtime.
+pub async fn echo(name: &'static str) -> SocketAddr {
+    let socket = TcpListener::bind((LOOPBACK, 0)).await.expect("a port is free");
+    let address = socket.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        while let Ok((mut io, _)) = socket.accept().await {
+            tokio::spawn(async move {
+                io.write_all(name.as_bytes()).await?;
+                io.write_all(b"\n").await?;
+                let (mut from, mut to) = io.split();
+                tokio::io::copy(&mut from, &mut to).await?;
+                to.shutdown().await
+            });
+        }
+    });
+    address
+}
+
+/// Reads to the end of a line; what came before the end of the stream if there is none.
+pub async fn line(io: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result<String> {
+    let mut line = Vec::new();
+    loop {
+        match io.read_u8().await {
+            Ok(b'\n') => break,
+            Ok(byte) => line.push(byte),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// Waits until something holds.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
