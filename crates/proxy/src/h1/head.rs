@@ -20,7 +20,7 @@ pub struct Request {
     pub head: RequestHead,
     /// Never `UntilClose`.
     pub framing: Framing,
-    /// The client lets the connection live on after the response.
+    /// The client lets the connection live on after the response. Never with [`Self::is_odd`].
     pub keep_alive: bool,
     /// The client waits for `100 Continue` before it sends the body. Answer 100 before reading it, or
     /// answer something final and close. Never forwarded: the field is not in `head`.
@@ -35,6 +35,19 @@ pub struct Response {
     pub framing: Framing,
     /// The server lets the connection live on when the body has been read to its end.
     pub keep_alive: bool,
+}
+
+impl Request {
+    /// Says whether a GET or HEAD has a body. A server that does not look for one takes it for the next
+    /// request, so what is sent for it must be the last thing on its upstream connection too.
+    #[must_use]
+    pub const fn is_odd(&self) -> bool {
+        is_odd(&self.head.method, self.framing)
+    }
+}
+
+const fn is_odd(method: &Method, framing: Framing) -> bool {
+    matches!(method, Method::Get | Method::Head) && !framing.is_empty()
 }
 
 type Storage<'a> = [MaybeUninit<httparse::Header<'a>>; Limits::MAX_FIELDS];
@@ -63,7 +76,7 @@ pub fn request(mut head: BytesMut, scheme: Scheme, limits: &Limits) -> Result<Re
     let authority = authority(fields.host(&block)?, target.authority, scheme, version)?;
     let notes = Notes::of(&fields.list);
     let framing = notes.of_request(version)?;
-    let keep_alive = notes.keep_alive(version);
+    let keep_alive = notes.keep_alive(version) && !is_odd(&method, framing);
     let expects_continue = expects_continue(&notes, version)?;
     let upgrade = upgrade(&notes, version);
     if !matches!(notes.expect, Once::Missing) {
@@ -223,9 +236,12 @@ impl Fields {
             Self { list: Headers::with_capacity(parsed.len() + 4), host: None, hosts: 0 };
         for header in parsed {
             let name = header.name.as_bytes();
+            if is_framing_twin(name) {
+                return Err(Malformed::FieldName.into());
+            }
             if let Some(rule) = underscores
                 && name.contains(&b'_')
-                && !keeps_underscores(name, rule)?
+                && !keeps_underscores(rule)?
             {
                 continue;
             }
@@ -248,14 +264,26 @@ impl Fields {
     }
 }
 
-/// Even where underscores are kept, twins of the fields that frame a message are not.
-fn keeps_underscores(name: &[u8], rule: Underscores) -> Result<bool, Malformed> {
-    const TWINS: [&[u8]; 2] = [b"content_length", b"transfer_encoding"];
+fn keeps_underscores(rule: Underscores) -> Result<bool, Malformed> {
     match rule {
         Underscores::Refuse => Err(Malformed::Underscore),
         Underscores::Drop => Ok(false),
-        Underscores::Keep => Ok(!TWINS.iter().any(|twin| name.eq_ignore_ascii_case(twin))),
+        Underscores::Keep => Ok(true),
     }
+}
+
+/// `Transfer--Encoding`, `content_length`: nobody needs them, and some server takes them for the real
+/// ones.
+fn is_framing_twin(name: &[u8]) -> bool {
+    let is = |letters: &[u8], real: &[u8]| {
+        let found = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+        found.map(u8::to_ascii_lowercase).eq(letters.iter().copied())
+            && !name.eq_ignore_ascii_case(real)
+    };
+    // The lengths of the two names with up to eight characters too many; most names are shorter.
+    (13..=25).contains(&name.len())
+        && (is(b"contentlength", b"content-length")
+            || is(b"transferencoding", b"transfer-encoding"))
 }
 
 /// RFC 9112 3.2: exactly one host; stricter than 3.2.2, a target that names another one is refused.

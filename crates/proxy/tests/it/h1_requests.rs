@@ -40,6 +40,11 @@ fn connections_and_expectations() {
     assert!(keep("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
     assert!(!keep("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n"));
 
+    for (method, lives) in [("GET", false), ("HEAD", false), ("POST", true), ("DELETE", true)] {
+        let found = keep(&format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"));
+        assert_eq!(found, lives, "{method} with a body");
+    }
+
     let waiting = read("Expect: 100-Continue\r\nContent-Length: 3\r\n").expect("served");
     assert!(waiting.expects_continue && !waiting.head.headers.contains("expect"));
     for bad in [
@@ -206,6 +211,9 @@ const REFUSED: &[(&[u8], u16)] = &[
     (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", 400),
     (b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue-x\r\n\r\n", 417),
     (b"POST / HTTP/1.1\r\nHost: a\r\nExpect: y 100-continue\r\n\r\n", 417),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer--Encoding: chunked\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nHost: a\r\n-Content-Length: 5\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nContentLength: 5\r\n\r\n", 400),
     // No HTTP at all.
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     (b"SSH-2.0-x\r\n\r\n", 400),
@@ -254,7 +262,7 @@ fn sizes_are_limited() {
 
 #[test]
 fn underscores_by_rule() {
-    let head = b"GET / HTTP/1.1\r\nHost: a\r\nx_a: 1\r\nx-a: 2\r\ntransfer_encoding: x\r\n\r\n";
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\nx_a: 1\r\nx-a: 2\r\n\r\n";
     let names = |underscores| {
         let limits = Limits { underscores, ..Limits::default() };
         parse_request(head, &limits).map(|found| {
