@@ -17,7 +17,7 @@ struct State {
     deadline: Cell<Option<Instant>>,
     began: Notify,
     /// Those of ports, below that of their thread.
-    below: RefCell<Vec<Weak<State>>>,
+    below: RefCell<Vec<Weak<Self>>>,
 }
 
 impl DrainSignal {

@@ -8,6 +8,7 @@ pub mod settings;
 // Threads, and what they serve.
 mod drain;
 mod generation;
+mod sys;
 mod worker;
 
 // Where clients arrive.

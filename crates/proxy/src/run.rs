@@ -15,7 +15,7 @@ use fairway_model::{ClusterId, Delta, ListenerId, Model, SecretId};
 use tokio::sync::watch;
 
 use crate::metrics::{Metrics, MetricsSnapshot};
-use crate::settings::Settings;
+use crate::settings::{Limits, Settings};
 use crate::worker::Room;
 use control::Control;
 use thread::{Order, Threads};
@@ -87,10 +87,11 @@ impl Proxy {
     ///
     /// # Errors
     /// The system has no resources for them.
-    pub fn start(settings: Settings) -> Result<Self, StartError> {
+    pub fn start(mut settings: Settings) -> Result<Self, StartError> {
         if settings.threads == 0 {
             return Err(StartError::NoThreads);
         }
+        bound_connections(&mut settings.limits);
         let settings = Arc::new(settings);
         let metrics: Vec<_> = (0..settings.threads).map(|_| Arc::new(Metrics::new())).collect();
         let room = Arc::new(Room::new(&settings.limits));
@@ -165,6 +166,21 @@ impl Proxy {
     /// Ends all threads. Connections that there still are, are cut off.
     pub fn stop(self) {
         drop(self);
+    }
+}
+
+/// A connection takes a file for the client and mostly one for the backend. When files run out,
+/// requests fail; clients that wait a little do not.
+fn bound_connections(limits: &mut Limits) {
+    const OTHERS: u64 = 64;
+    let Some(files) = crate::sys::raise_open_files() else { return };
+    let affordable = usize::try_from(files.saturating_sub(OTHERS) / 2).unwrap_or(usize::MAX);
+    if affordable < limits.connections {
+        tracing::info!(
+            "{files} open files allow {affordable} connections instead of {}",
+            limits.connections
+        );
+        limits.connections = affordable.max(1);
     }
 }
 

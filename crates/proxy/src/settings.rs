@@ -38,7 +38,8 @@ impl Default for Settings {
 /// Bounds of what clients can make grow. All are per process unless they say otherwise.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections of clients at one time; more wait in the kernel's queue. Default: 100,000.
+    /// Connections of clients at one time; more wait in the kernel's queue. Default: 100,000, or
+    /// half of the files that this process may open, if that is less.
     pub connections: usize,
     /// Sessions of UDP at one time; datagrams that would begin one more are dropped.
     /// Default: 65,536.

@@ -41,6 +41,7 @@ impl Room {
 /// The generation that a thread serves. Clones count in the thread alone, so that threads do not
 /// wait for each other's counters.
 #[derive(Clone)]
+#[expect(clippy::redundant_allocation, reason = "the inner count is shared between threads")]
 pub(crate) struct Current(Rc<Arc<Generation>>);
 
 impl Deref for Current {
@@ -147,5 +148,32 @@ impl Drop for Running {
         if self.tasks.running.get() == 0 {
             self.tasks.ended.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MetricsSnapshot;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_task_alone_and_is_counted() {
+        let metrics = Arc::new(Metrics::new());
+        let settings = Arc::new(Settings::default());
+        let room = Arc::new(Room::new(&settings.limits));
+        let worker = Worker::new(settings, Arc::clone(&metrics), room);
+        let finished = Rc::new(Cell::new(false));
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                let finished = Rc::clone(&finished);
+                worker.spawn(async { panic!("a bug") });
+                worker.spawn(async move { finished.set(true) });
+                worker.idle().await;
+            })
+            .await;
+        assert!(finished.get());
+        let mut counts = MetricsSnapshot::default();
+        counts.add(&metrics, |_| true);
+        assert_eq!(counts.counter(Counter::Panics), 1);
     }
 }

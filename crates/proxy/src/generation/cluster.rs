@@ -84,7 +84,9 @@ impl EndpointState {
 
 /// Endpoints by namespace and name of their Service, then by address.
 #[derive(Default)]
-pub(super) struct EndpointStates(Map<(Arc<str>, Arc<str>), Map<SocketAddr, Weak<EndpointState>>>);
+pub(super) struct EndpointStates(Map<(Arc<str>, Arc<str>), OfService>);
+
+type OfService = Map<SocketAddr, Weak<EndpointState>>;
 
 impl EndpointStates {
     /// Forgets Services of which nothing is left.
@@ -96,10 +98,7 @@ impl EndpointStates {
     }
 }
 
-fn kept(
-    states: &mut Map<SocketAddr, Weak<EndpointState>>,
-    address: SocketAddr,
-) -> Arc<EndpointState> {
+fn kept(states: &mut OfService, address: SocketAddr) -> Arc<EndpointState> {
     if let Some(state) = states.get(&address).and_then(Weak::upgrade) {
         return state;
     }

@@ -43,8 +43,8 @@ pub(super) fn connection(
     }
 }
 
-/// Each kind of port has a task of its own size, so that an idle connection takes no more than its
-/// own kind needs.
+/// Each kind of port has a future of its own size, so that an idle connection takes no more than
+/// its own kind needs.
 fn spawn<F: Future<Output = ()> + 'static>(
     arrival: Arrival,
     room: OwnedSemaphorePermit,
@@ -52,7 +52,8 @@ fn spawn<F: Future<Output = ()> + 'static>(
 ) {
     let worker = Rc::clone(&arrival.worker);
     let drain = arrival.drain.clone();
-    let serving = serve(arrival);
+    // Boxed, since a future that is awaited in another takes its room there twice.
+    let serving = Box::pin(serve(arrival));
     let open = Open::new(Rc::clone(&worker), room);
     worker.spawn(async move {
         tokio::select! {

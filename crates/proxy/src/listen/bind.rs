@@ -3,8 +3,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::{Bound, reason};
 use crate::generation::{SocketKey, Transport};
@@ -57,8 +58,10 @@ fn attempt(
     }
     let open = |socket: Socket| match transport {
         Transport::Tcp => {
-            // Inherited by the connections that are accepted from it.
+            // Both are inherited by the connections that are accepted from it. A peer that has
+            // vanished without a word is found out after two minutes.
             socket.set_tcp_nodelay(true)?;
+            socket.set_tcp_keepalive(&keepalive())?;
             socket.listen(BACKLOG)?;
             Ok(Bound::Tcp(socket.into()))
         }
@@ -70,6 +73,13 @@ fn attempt(
     };
     let sockets: io::Result<Vec<Bound>> = sockets.into_iter().map(open).collect();
     Ok((real, sockets?))
+}
+
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4)
 }
 
 fn socket(address: SocketAddr, transport: Transport) -> io::Result<Socket> {

@@ -75,7 +75,11 @@ impl Control {
         if self.closed {
             return;
         }
-        let mut by_thread = self.sockets.bind(&self.generation, settings).into_iter();
+        let by_thread = self.sockets.bind(&self.generation, settings);
+        if by_thread.iter().all(Vec::is_empty) {
+            return;
+        }
+        let mut by_thread = by_thread.into_iter();
         threads.tell(|done| {
             let sockets = by_thread.next().unwrap_or_default();
             Order::Open { sockets, done }

@@ -47,7 +47,7 @@ impl Threads {
         }
         drop(done);
         // Nothing is ever sent: this ends when the last `done` is dropped.
-        drop(waiting.recv());
+        while waiting.recv().is_ok() {}
     }
 
     /// Ends all threads; does not wait for it.

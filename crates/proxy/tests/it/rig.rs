@@ -22,22 +22,22 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-pub const GATEWAY: &str = "gateway/test/web";
+pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const GATEWAY: &str = "gateway/test/web";
 
 /// A running data plane and the model it serves.
-pub struct Rig {
-    pub proxy: Proxy,
-    pub model: Model,
+pub(crate) struct Rig {
+    pub(crate) proxy: Proxy,
+    pub(crate) model: Model,
 }
 
 impl Rig {
-    pub fn start(threads: usize, model: Model) -> Self {
+    pub(crate) fn start(threads: usize, model: Model) -> Self {
         let settings = Settings { threads, ephemeral_ports: true, ..Settings::default() };
         Self::start_with(settings, model)
     }
 
-    pub fn start_with(settings: Settings, model: Model) -> Self {
+    pub(crate) fn start_with(settings: Settings, model: Model) -> Self {
         let proxy = Proxy::start(settings).expect("threads can be started");
         let delta = delta::diff(&Model::default(), &model);
         proxy.apply(&model, &delta);
@@ -45,7 +45,7 @@ impl Rig {
     }
 
     /// Changes the model and applies it.
-    pub fn change(&mut self, change: impl FnOnce(&mut Model)) -> Applied {
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Model)) -> Applied {
         let mut model = self.model.clone();
         change(&mut model);
         let delta = delta::diff(&self.model, &model);
@@ -54,13 +54,13 @@ impl Rig {
     }
 
     /// The one address of a listener.
-    pub fn address(&self, listener: &str) -> SocketAddr {
+    pub(crate) fn address(&self, listener: &str) -> SocketAddr {
         let bound = self.proxy.bound();
         *bound.get(listener).and_then(|all| all.first()).expect("the listener is bound")
     }
 
     /// Why a listener is not served.
-    pub fn error(&self, listener: &str) -> Option<String> {
+    pub(crate) fn error(&self, listener: &str) -> Option<String> {
         match self.proxy.outcomes().borrow().get(listener)? {
             ListenerOutcome::Serving { .. } => None,
             ListenerOutcome::Failed { error, .. } => Some(error.clone()),
@@ -69,7 +69,7 @@ impl Rig {
 }
 
 /// A model with one gateway on loopback.
-pub fn model() -> Model {
+pub(crate) fn model() -> Model {
     let mut model = Model::default();
     let gateway = Gateway {
         namespace: "test".into(),
@@ -82,7 +82,13 @@ pub fn model() -> Model {
 }
 
 /// Puts a listener into a model under its own name.
-pub fn listener(model: &mut Model, name: &str, port: u16, host: &str, protocol: ListenerProtocol) {
+pub(crate) fn listener(
+    model: &mut Model,
+    name: &str,
+    port: u16,
+    host: &str,
+    protocol: ListenerProtocol,
+) {
     let listener = Listener {
         gateway: GatewayId::new(GATEWAY),
         name: name.into(),
@@ -94,7 +100,7 @@ pub fn listener(model: &mut Model, name: &str, port: u16, host: &str, protocol: 
 }
 
 /// Puts a route of bytes into a model; `rank` is its age, the least wins.
-pub fn stream_route(
+pub(crate) fn stream_route(
     model: &mut Model,
     name: &str,
     listener: &str,
@@ -138,7 +144,12 @@ pub fn stream_route(
 }
 
 /// Puts a backend into a model.
-pub fn cluster(model: &mut Model, name: &str, protocol: BackendProtocol, addresses: &[SocketAddr]) {
+pub(crate) fn cluster(
+    model: &mut Model,
+    name: &str,
+    protocol: BackendProtocol,
+    addresses: &[SocketAddr],
+) {
     let cluster =
         Cluster { namespace: "test".into(), service: name.into(), port: 80, protocol, tls: None };
     model.clusters.insert(ClusterId::new(name), Arc::new(cluster));
@@ -146,7 +157,7 @@ pub fn cluster(model: &mut Model, name: &str, protocol: BackendProtocol, address
 }
 
 /// Sets who stands behind a backend.
-pub fn endpoints(model: &mut Model, name: &str, addresses: &[SocketAddr]) {
+pub(crate) fn endpoints(model: &mut Model, name: &str, addresses: &[SocketAddr]) {
     let mut all: Vec<Endpoint> = addresses
         .iter()
         .map(|address| Endpoint { address: *address, state: EndpointState::Ready })
@@ -156,20 +167,20 @@ pub fn endpoints(model: &mut Model, name: &str, addresses: &[SocketAddr]) {
 }
 
 /// Puts a certificate with its key into a model.
-pub fn certificate(model: &mut Model, name: &str, (chain, key): &(String, String)) {
+pub(crate) fn certificate(model: &mut Model, name: &str, (chain, key): &(String, String)) {
     let secret =
         Secret::Certificate { chain: chain.as_str().into(), key: PrivateKey::new(key.as_str()) };
     model.secrets.insert(SecretId::new(name), Arc::new(secret));
 }
 
 /// Puts a bundle of authorities into a model.
-pub fn authorities(model: &mut Model, name: &str, bundle: &str) {
+pub(crate) fn authorities(model: &mut Model, name: &str, bundle: &str) {
     let secret = Secret::Authorities { bundle: bundle.into() };
     model.secrets.insert(SecretId::new(name), Arc::new(secret));
 }
 
 /// TLS that ends here, with these certificates.
-pub fn ends_tls(certificates: &[&str]) -> TlsTermination {
+pub(crate) fn ends_tls(certificates: &[&str]) -> TlsTermination {
     TlsTermination {
         certificates: certificates.iter().map(|name| SecretId::new(*name)).collect(),
         client_validation: None,
@@ -177,10 +188,10 @@ pub fn ends_tls(certificates: &[&str]) -> TlsTermination {
 }
 
 /// An authority that signs certificates for tests.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no name is wrong");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key can be made");
@@ -188,25 +199,25 @@ impl Authority {
     }
 
     /// Certificate and key of a leaf, PEM.
-    pub fn sign(&self, names: &[&str]) -> (String, String) {
+    pub(crate) fn sign(&self, names: &[&str]) -> (String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         self.sign_params(&CertificateParams::new(names).expect("the names are right"))
     }
 
-    pub fn sign_params(&self, params: &CertificateParams) -> (String, String) {
+    pub(crate) fn sign_params(&self, params: &CertificateParams) -> (String, String) {
         let key = KeyPair::generate().expect("a key can be made");
         let leaf = params.signed_by(&key, &self.0).expect("it can be signed");
         (leaf.pem(), key.serialize_pem())
     }
 
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 }
 
 /// A backend that says its name, then sends back what comes, until the client's side ends. Lives
 /// as long as the runtime.
-pub async fn echo(name: &'static str) -> SocketAddr {
+pub(crate) async fn echo(name: &'static str) -> SocketAddr {
     let socket = TcpListener::bind((LOOPBACK, 0)).await.expect("a port is free");
     let address = socket.local_addr().expect("it is bound");
     tokio::spawn(async move {
@@ -224,7 +235,7 @@ pub async fn echo(name: &'static str) -> SocketAddr {
 }
 
 /// Reads to the end of a line; what came before the end of the stream if there is none.
-pub async fn line(io: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result<String> {
+pub(crate) async fn line(io: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result<String> {
     let mut line = Vec::new();
     loop {
         match io.read_u8().await {
@@ -238,7 +249,7 @@ pub async fn line(io: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result<Strin
 }
 
 /// Waits until something holds.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");

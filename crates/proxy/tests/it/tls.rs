@@ -217,12 +217,11 @@ async fn whoever_does_not_finish_the_handshake_is_closed_in_time() {
     let drip = async {
         // A record that promises 512 bytes; each byte would reset a naive time-out.
         let (mut from, mut to) = slow.split();
-        let mut sent = 0;
-        for byte in [22, 3, 1, 2, 0, 1, 0, 1, 252].into_iter().chain(std::iter::repeat(0)) {
-            if to.write_all(&[byte]).await.is_err() || sent > 500 {
+        let head = [22, 3, 1, 2, 0, 1, 0, 1, 252];
+        for byte in head.into_iter().chain(std::iter::repeat_n(0, 490)) {
+            if to.write_all(&[byte]).await.is_err() {
                 break;
             }
-            sent += 1;
             let mut buffer = [0; 16];
             let end = tokio::time::timeout(Duration::from_millis(20), from.read(&mut buffer));
             if end.await.is_ok() {
