@@ -7,6 +7,9 @@
 mod schema;
 mod upstream;
 
+use std::path::Path;
+use std::{fs, io};
+
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
@@ -16,6 +19,7 @@ use crate::route::FieldMatchType;
 use crate::route::filter::{DirectResponse, FilterType};
 use crate::route::grpc::GrpcMethodMatch;
 use crate::route::http::PathMatchType;
+use crate::vendor::Version;
 
 use schema::{Rule, add_rules, at, described, extend, schema_of, strings, words};
 
@@ -35,6 +39,14 @@ pub fn files() -> Vec<(String, String)> {
     all().into_iter().map(file).collect()
 }
 
+/// Writes [`files`] to a folder.
+///
+/// # Errors
+/// The folder is missing or not writable.
+pub fn write_to(folder: &Path) -> io::Result<()> {
+    files().into_iter().try_for_each(|(name, yaml)| fs::write(folder.join(name), yaml))
+}
+
 /// Gives Fairway's CRDs as objects.
 ///
 /// # Panics
@@ -49,7 +61,7 @@ pub fn all() -> Vec<(Kind, Value)> {
 }
 
 fn fairway_gateway() -> Value {
-    let mut schema = upstream::schema("gateways");
+    let mut schema = upstream::schema(Version::V1_6_3, "gateways");
     schema.insert("description".into(), GATEWAY_HELP.into());
     let spec = at(&mut schema, "spec");
     spec.insert("description".into(), "What is wanted.".into());
@@ -62,9 +74,9 @@ fn fairway_gateway() -> Value {
     }
     fields.insert("proxy".into(), described(schema_of::<ProxySpec>(), "Which proxy serves it."));
     let classes = strings("Names of the IngressClasses whose Ingresses it serves.", 16, 253);
-    fields.insert("ingressClasses".into(), classes);
+    fields.insert("ingressClasses".into(), Value::Object(classes));
     let names = Names { short: "fgw", singular: "fairwaygateway", list: "GatewayList" };
-    definition(Kind::FairwayGateway, &names, schema, &GATEWAY_COLUMNS)
+    definition(Kind::FairwayGateway, &names, &schema, &GATEWAY_COLUMNS)
 }
 
 fn gateway_profile() -> Value {
@@ -86,11 +98,11 @@ fn gateway_profile() -> Value {
     });
     let Value::Object(schema) = schema else { unreachable!("an object is written above") };
     let names = Names { short: "fgp", singular: "gatewayprofile", list: "GatewayProfileList" };
-    definition(Kind::GatewayProfile, &names, schema, &PROFILE_COLUMNS)
+    definition(Kind::GatewayProfile, &names, &schema, &PROFILE_COLUMNS)
 }
 
 fn traffic_route() -> Value {
-    let mut schema = upstream::schema("httproutes");
+    let mut schema = upstream::schema(Version::V1_6_3, "httproutes");
     schema.insert("description".into(), ROUTE_HELP.into());
     let spec = at(&mut schema, "spec");
     spec.insert("description".into(), "What is wanted.".into());
@@ -106,10 +118,23 @@ fn traffic_route() -> Value {
     let rule = at(&mut schema, "spec.properties.rules.items");
     add_rules(rule, &ANSWER_RULES);
     extend(rule, &schema_of::<Plugins>());
+    newer_names(rule);
     route_filters(at(&mut schema, "spec.properties.rules.items.properties.filters.items"));
     route_match(at(&mut schema, "spec.properties.rules.items.properties.matches.items"));
     let names = Names { short: "tr", singular: "trafficroute", list: "TrafficRouteList" };
-    definition(Kind::TrafficRoute, &names, schema, &ROUTE_COLUMNS)
+    definition(Kind::TrafficRoute, &names, &schema, &ROUTE_COLUMNS)
+}
+
+/// Takes in what v1.7.0 allows and v1.6.3 does not, so that a rule of either is a rule here.
+fn newer_names(rule: &mut Map<String, Value>) {
+    at(rule, "retry.attempts").insert("minimum".into(), 0.into());
+    let mut newer = upstream::schema(Version::V1_7_0, "httproutes");
+    let newer = at(&mut newer, "spec.properties.rules.items.sessionPersistence");
+    // Its rules demand `cookie` or `header`; here the older names do as well.
+    newer.shift_remove("x-kubernetes-validations");
+    let older = at(rule, "sessionPersistence");
+    extend(older, newer);
+    add_rules(older, &SESSION_RULES);
 }
 
 fn route_filters(filter: &mut Map<String, Value>) {
@@ -152,8 +177,9 @@ fn route_match(matched: &mut Map<String, Value>) {
         "items": {"type": "string", "enum": method},
     });
     fields.insert("methods".into(), methods);
-    let networks = strings("Networks, one of which its client must be in.", 64, 64);
-    fields.insert("clientCIDRs".into(), networks);
+    let mut networks = strings("Networks, one of which its client must be in.", 64, 64);
+    add_rules(&mut networks, &NETWORK_RULES);
+    fields.insert("clientCIDRs".into(), Value::Object(networks));
     let call = "Its service and method, for protocol GRPC.";
     fields.insert("grpc".into(), described(schema_of::<GrpcMethodMatch>(), call));
 }
@@ -167,7 +193,7 @@ struct Names {
 /// A column of `kubectl get`: name, type, path.
 type Column = (&'static str, &'static str, &'static str);
 
-fn definition(kind: Kind, names: &Names, schema: Map<String, Value>, columns: &[Column]) -> Value {
+fn definition(kind: Kind, names: &Names, schema: &Map<String, Value>, columns: &[Column]) -> Value {
     let column =
         |(name, kind, path): &Column| json!({"name": name, "type": kind, "jsonPath": path});
     json!({
@@ -246,6 +272,11 @@ const FIELD_RULES: [Rule; 1] = [(
     "value is needed unless type is Present or Absent",
 )];
 
+const NETWORK_RULES: [Rule; 1] = [(
+    "self.all(network, isIP(network) || isCIDR(network))",
+    "write addresses or networks such as 10.0.0.0/8",
+)];
+
 const DIRECT_RESPONSE_RULES: [Rule; 2] = [
     (
         "!(has(self.directResponse) && self.type != 'DirectResponse')",
@@ -264,11 +295,38 @@ const ANSWER_RULES: [Rule; 1] = [(
     "a rule with a DirectResponse filter has no backendRefs, no redirect and no rewrite",
 )];
 
-const PROTOCOL_RULES: [Rule; 3] = [
+const SESSION_RULES: [Rule; 4] = [
+    (
+        "!has(self.cookie) || !has(self.cookie.lifetimeType) || \
+         self.cookie.lifetimeType != 'Permanent' || has(self.absoluteTimeout)",
+        "AbsoluteTimeout must be specified when cookie lifetimeType is Permanent",
+    ),
+    ("!has(self.cookie) || self.type == 'Cookie'", "cookie must be nil if type is not Cookie"),
+    ("!has(self.header) || self.type == 'Header'", "header must be nil if type is not Header"),
+    (
+        "!(has(self.cookie) || has(self.header)) || \
+         !(has(self.cookieConfig) || has(self.sessionName))",
+        "write either cookie and header, or sessionName and cookieConfig",
+    ),
+];
+
+const PROTOCOL_RULES: [Rule; 5] = [
     (
         "!(self.protocol in ['TLS','TCP','UDP']) || !has(self.rules) || \
          self.rules.all(r, !has(r.filters) || size(r.filters) == 0)",
         "rules of protocols TLS, TCP and UDP have no filters",
+    ),
+    (
+        "!(self.protocol in ['TLS','TCP','UDP']) || !has(self.rules) || \
+         self.rules.all(r, !has(r.retry) && !has(r.rateLimit) && !has(r.sessionPersistence))",
+        "rules of protocols TLS, TCP and UDP have no retry, rateLimit and sessionPersistence",
+    ),
+    (
+        "!(self.protocol in ['TLS','TCP','UDP']) || !has(self.rules) || \
+         self.rules.all(r, !has(r.matches) || r.matches.all(m, !has(m.headers) && \
+         !has(m.queryParams) && !has(m.cookies) && !has(m.method) && !has(m.methods) && \
+         (!has(m.path) || (m.path.type == 'PathPrefix' && m.path.value == '/'))))",
+        "matches of protocols TLS, TCP and UDP have clientCIDRs and nothing else",
     ),
     (
         "!(self.protocol in ['TCP','UDP']) || !has(self.hostnames) || size(self.hostnames) == 0",

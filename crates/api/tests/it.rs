@@ -1,6 +1,8 @@
 //! What holds the types to the CRDs: upstream's and ours.
 
-#[path = "it/coverage.rs"]
-mod coverage;
-#[path = "it/crds.rs"]
-mod crds;
+#[cfg(test)]
+mod it {
+    mod coverage;
+    mod crds;
+    mod words;
+}

@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+/// Where the CEL rules of a schema stand.
+const RULES: &str = "x-kubernetes-validations";
+
 /// A CEL rule and what is said when it does not hold.
 pub(super) type Rule = (&'static str, &'static str);
 
@@ -32,15 +35,23 @@ fn child<'a>(schema: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<Stri
 
 /// Appends rules.
 pub(super) fn add_rules(schema: &mut Map<String, Value>, rules: &[Rule]) {
-    let list = schema.entry("x-kubernetes-validations").or_insert_with(|| json!([]));
+    let list = schema.entry(RULES).or_insert_with(|| json!([]));
     if let Value::Array(list) = list {
         list.extend(rules.iter().map(|(rule, message)| json!({"rule": rule, "message": message})));
     }
 }
 
-/// Adds the properties that are missing, also inside of those that both have. Of a property that both
-/// have, all that the first one says stays.
+/// Adds the properties and the rules that are missing, also inside of the properties that both have. All
+/// else that the first one says of such a property stays.
 pub(super) fn extend(schema: &mut Map<String, Value>, more: &Map<String, Value>) {
+    if let Some(Value::Array(added)) = more.get(RULES) {
+        let rules = schema.entry(RULES).or_insert_with(|| json!([]));
+        if let Value::Array(rules) = rules {
+            let missing: Vec<_> =
+                added.iter().filter(|rule| !rules.contains(rule)).cloned().collect();
+            rules.extend(missing);
+        }
+    }
     let Some(Value::Object(more)) = more.get("properties") else { return };
     let properties = schema.entry("properties").or_insert_with(|| json!({}));
     let Value::Object(properties) = properties else { return };
@@ -93,11 +104,15 @@ pub(super) fn described(mut schema: Map<String, Value>, text: &str) -> Value {
 }
 
 /// A list of texts.
-pub(super) fn strings(description: &str, most: u32, longest: u32) -> Value {
-    json!({
+pub(super) fn strings(description: &str, most: u32, longest: u32) -> Map<String, Value> {
+    let schema = json!({
         "description": description, "type": "array", "maxItems": most,
         "items": {"type": "string", "minLength": 1, "maxLength": longest},
-    })
+    });
+    match schema {
+        Value::Object(schema) => schema,
+        other => unreachable!("an object is written above, not {other}"),
+    }
 }
 
 /// One of some words, with a default.

@@ -1,4 +1,4 @@
-//! The upstream schemas that Fairway's CRDs start from: v1.6.3, experimental channel, version v1.
+//! The upstream schemas that Fairway's CRDs start from: experimental channel, version v1.
 
 use serde_json::{Map, Value};
 
@@ -8,9 +8,9 @@ use crate::vendor::{self, Channel, Version};
 ///
 /// # Panics
 /// The kind is not vendored. The tests build every CRD, so they would see it.
-pub(super) fn schema(plural: &str) -> Map<String, Value> {
+pub(super) fn schema(release: Version, plural: &str) -> Map<String, Value> {
     let name = format!("gateway.networking.k8s.io_{plural}");
-    let crds = vendor::gateway_api(Version::V1_6_3, Channel::Experimental);
+    let crds = vendor::gateway_api(release, Channel::Experimental);
     let (_, yaml) =
         crds.iter().find(|(file, _)| *file == name).expect("the kind is among the vendored ones");
     let mut definition: Value = serde_saphyr::from_str(yaml).expect("upstream's YAML is valid");

@@ -11,6 +11,12 @@ use crate::duration::GepDuration;
 /// How long a rule waits. Zero means for ever, where it is allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "!(has(self.request) && has(self.backendRequest) && duration(self.request) != duration('0s') && duration(self.backendRequest) > duration(self.request))",
+        "message": "backendRequest timeout cannot be longer than request timeout",
+    },
+]))]
 pub struct Timeouts {
     /// For the whole request, retries included; zero means for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +83,12 @@ open_enum! {
 /// Which endpoint takes the next request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "has(self.consistentHash) == (has(self.algorithm) && self.algorithm == 'ConsistentHash')",
+        "message": "consistentHash goes with algorithm ConsistentHash, and with no other",
+    },
+]))]
 pub struct LoadBalancing {
     /// The way to choose; RoundRobin when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +117,12 @@ open_enum! {
 /// What is hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "has(self.name) == (self.source in ['header', 'cookie', 'queryParam'])",
+        "message": "name is for the sources header, cookie and queryParam, and needed there",
+    },
+]))]
 pub struct ConsistentHash {
     /// What it is taken from.
     pub source: HashSource,
@@ -179,16 +197,22 @@ pub struct RateLimit {
 
 /// Limits that each proxy counts for itself. A request must pass all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct LocalRateLimit {
     /// The limits.
-    #[schemars(required, length(min = 1, max = 8))]
+    #[schemars(length(min = 1, max = 8))]
     pub rules: Vec<RateLimitRule>,
 }
 
 /// One limit: a token bucket for each key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "has(self.header) == (self.key == 'header')",
+        "message": "header is for the key header, and needed there",
+    },
+]))]
 pub struct RateLimitRule {
     /// What requests share a bucket by; `constant` for one bucket for all.
     pub key: RateLimitKey,

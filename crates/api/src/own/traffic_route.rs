@@ -73,6 +73,12 @@ open_enum! {
 /// The plugin blocks. In a rule, a block that is there counts as a whole; else the one of `defaults`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "!(has(self.timeouts) && has(self.timeouts.request) && has(self.retry) && has(self.retry.perTryTimeout) && duration(self.timeouts.request) != duration('0s') && duration(self.retry.perTryTimeout) > duration(self.timeouts.request))",
+        "message": "perTryTimeout cannot be longer than request timeout",
+    },
+]))]
 pub struct Plugins {
     /// How long to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,11 +102,15 @@ pub struct Plugins {
     pub rate_limit: Option<RateLimit>,
     /// Networks of clients that may call; all when absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), inner(length(max = 64)))]
+    #[schemars(length(max = 256), inner(length(max = 64)), extend("x-kubernetes-validations" = [
+        {"rule": "self.all(network, isIP(network) || isCIDR(network))", "message": "write addresses or networks such as 10.0.0.0/8"},
+    ]))]
     pub ip_allow: Vec<String>,
     /// Networks of clients that may not call; asked before `ipAllow`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), inner(length(max = 64)))]
+    #[schemars(length(max = 256), inner(length(max = 64)), extend("x-kubernetes-validations" = [
+        {"rule": "self.all(network, isIP(network) || isCIDR(network))", "message": "write addresses or networks such as 10.0.0.0/8"},
+    ]))]
     pub ip_deny: Vec<String>,
 }
 
@@ -175,21 +185,20 @@ pub struct TrafficPathMatch {
 
 /// What a header, query parameter or cookie must be like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
 pub struct TrafficFieldMatch {
     /// How the value is compared; Exact when absent.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "FieldMatchType")]
     pub kind: Option<FieldMatchType>,
     /// Name of the field.
-    #[schemars(required, length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256))]
     pub name: String,
     /// What it is compared to. Not needed for Present and Absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 4096))]
     pub value: Option<String>,
     /// Turns the answer round.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     pub negate: Option<bool>,
 }

@@ -261,17 +261,17 @@ pub struct ForwardBody {
 
 /// An answer given without a backend.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct DirectResponse {
     /// Status of the answer.
-    #[schemars(required, range(min = 200, max = 599))]
+    #[schemars(range(min = 200, max = 599))]
     pub status_code: i32,
     /// Media type of the body, such as `text/plain`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(min = 1, max = 256))]
     pub content_type: Option<String>,
     /// The body.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 65536))]
     pub body: Option<String>,
 }

@@ -165,7 +165,7 @@ fn sample(schema: &Value, path: &[String]) -> Value {
             Value::Object(fields)
         }
         "array" => json!([sample(&schema["items"], path.get(1..).unwrap_or_default())]),
-        "integer" => json!(schema["minimum"].as_f64().map_or(7, |least| least as i64 + 7)),
+        "integer" => json!(schema["minimum"].as_i64().unwrap_or(0) + 7),
         "boolean" => json!(true),
         _ if schema["format"] == "date-time" => json!("2026-01-02T03:04:05Z"),
         _ => json!("sample"),
