@@ -6,7 +6,7 @@ use std::io::Write;
 use bytes::{BufMut, BytesMut};
 
 use super::framing::Framing;
-use crate::message::{Headers, RequestHead, ResponseHead, Status, Version};
+use crate::message::{Headers, Method, RequestHead, ResponseHead, Status, Version};
 
 /// Fields that the codec writes itself.
 fn is_framing(name: &[u8]) -> bool {
@@ -23,10 +23,16 @@ fn is_framing(name: &[u8]) -> bool {
     )
 }
 
-/// Writes a request's head in origin form. `keep_alive` false asks the server to close.
+/// Writes a request's head in origin form. `keep_alive` false asks the server to close. An extended
+/// CONNECT of HTTP/2 becomes the GET that HTTP/1.1 upgrades with (RFC 8441 5.1); the key of a web socket
+/// is the caller's to add.
 pub fn request(out: &mut BytesMut, head: &RequestHead, framing: Framing, keep_alive: bool) {
     out.reserve(head.headers.size() + head.path.bytes().len() + 256);
-    out.extend_from_slice(head.method.as_str().as_bytes());
+    let method = match (&head.method, &head.upgrade) {
+        (Method::Connect, Some(_)) => &Method::Get,
+        (method, _) => method,
+    };
+    out.extend_from_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
     out.extend_from_slice(head.path.bytes());
     if let Some(query) = &head.query {
@@ -40,7 +46,10 @@ pub fn request(out: &mut BytesMut, head: &RequestHead, framing: Framing, keep_al
     }
     out.extend_from_slice(b"\r\n");
     fields(out, &head.headers, |name| !is_framing(name));
-    body_fields(out, framing);
+    // RFC 9110 8.6: where a body is usual, its absence is said; some servers answer 411 otherwise.
+    let usual = matches!(method, Method::Post | Method::Put | Method::Patch);
+    let said = if usual && framing == Framing::Empty { Framing::Length(0) } else { framing };
+    body_fields(out, said);
     if let Some(protocol) = &head.upgrade {
         out.extend_from_slice(b"upgrade: ");
         out.extend_from_slice(protocol.as_bytes());

@@ -110,7 +110,7 @@ impl Scan {
     fn odd_byte(&mut self, buffer: &[u8], limits: &Limits) -> Result<bool, Refusal> {
         let after_cr = self.at > self.line && buffer[self.at - 1] == b'\r';
         match buffer[self.at] {
-            b'\n' if after_cr => return self.end_line(limits),
+            b'\n' if after_cr => return self.end_line(buffer, limits),
             b'\n' => return Err(Refusal::LineEnd),
             _ if after_cr => return Err(Refusal::LineEnd),
             b'\r' => {}
@@ -122,8 +122,13 @@ impl Scan {
         Ok(false)
     }
 
-    fn end_line(&mut self, limits: &Limits) -> Result<bool, Refusal> {
+    fn end_line(&mut self, buffer: &[u8], limits: &Limits) -> Result<bool, Refusal> {
         let empty = self.at - self.line == 1;
+        // HTTP/0.9 and other protocols would keep us waiting for an empty line that never comes.
+        let first = !empty && self.lines == 0 && self.kind == Kind::Request;
+        if first && !ends_in_version(&buffer[self.line..self.at]) {
+            return Err(Refusal::Syntax);
+        }
         self.at += 1;
         self.line = self.at;
         match (empty, self.lines) {
@@ -140,4 +145,8 @@ impl Scan {
         }
         Ok(false)
     }
+}
+
+fn ends_in_version(line: &[u8]) -> bool {
+    matches!(line, [.., b' ', b'H', b'T', b'T', b'P', b'/', _, b'.', _, b'\r'])
 }

@@ -1,7 +1,7 @@
 //! Read and write buffers that are shared by all connections of a thread, so that a connection that
 //! waits holds none.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -11,8 +11,8 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 thread_local! {
-    static READ: RefCell<BytesMut> = RefCell::default();
-    static WRITE: RefCell<BytesMut> = RefCell::default();
+    static READ: Cell<BytesMut> = Cell::default();
+    static WRITE: Cell<BytesMut> = Cell::default();
 }
 
 /// The largest write buffer that is kept for the next message, in bytes.
@@ -29,22 +29,22 @@ pub(super) fn poll_read<R: AsyncRead + Unpin>(
     want: usize,
     buffer: &mut BytesMut,
 ) -> Poll<io::Result<usize>> {
-    READ.with_borrow_mut(|scratch| {
-        scratch.clear();
-        scratch.reserve(want);
-        let mut limited = (&mut *scratch).limit(want);
-        // A new future for every poll is right: `read_buf` has no state of its own.
-        let count = match pin!(io.read_buf(&mut limited)).poll(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(count) => count?,
-        };
-        if buffer.is_empty() && count > COPIED {
+    // Taken out meanwhile, so that a stream that reads through a reader of its own finds another one.
+    let mut scratch = READ.take();
+    scratch.clear();
+    scratch.reserve(want);
+    let mut limited = (&mut scratch).limit(want);
+    // A new future for every poll is right: `read_buf` has no state of its own.
+    let outcome = pin!(io.read_buf(&mut limited)).poll(cx);
+    if let Poll::Ready(Ok(count)) = &outcome {
+        if buffer.is_empty() && *count > COPIED {
             *buffer = scratch.split();
         } else {
-            buffer.extend_from_slice(scratch);
+            buffer.extend_from_slice(&scratch);
         }
-        Poll::Ready(Ok(count))
-    })
+    }
+    READ.set(scratch);
+    outcome
 }
 
 /// Gives an empty write buffer.

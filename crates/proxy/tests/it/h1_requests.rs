@@ -214,7 +214,9 @@ const REFUSED: &[(&[u8], u16)] = &[
     (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer--Encoding: chunked\r\n\r\n", 400),
     (b"POST / HTTP/1.1\r\nHost: a\r\n-Content-Length: 5\r\n\r\n", 400),
     (b"POST / HTTP/1.1\r\nHost: a\r\nContentLength: 5\r\n\r\n", 400),
-    // No HTTP at all.
+    // No HTTP at all, or of 1991: no empty line is waited for.
+    (b"GET /\r\n", 400),
+    (b"EHLO a\r\n", 400),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     (b"SSH-2.0-x\r\n\r\n", 400),
     (b"\0", 400),
