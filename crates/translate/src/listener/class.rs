@@ -1,0 +1,144 @@
+//! GatewayClasses: which are ours, and what is said about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use fairway_api::gateway::GatewayClass;
+
+use crate::object::{Kind, Name, ObjectKey};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::verdict::{Facts, ObjectVerdicts, Reason, Verdicts};
+
+/// A class that is ours.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Class {
+    /// Why its Gateways cannot be served, if so.
+    pub(crate) refused: Option<String>,
+}
+
+/// The classes that are ours.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    by_name: BTreeMap<Arc<str>, Class>,
+}
+
+impl Classes {
+    pub(crate) fn find(&self, name: &str) -> Option<&Class> {
+        self.by_name.get(name)
+    }
+}
+
+/// Features in Gateway API's names, sorted, as `status.supportedFeatures` wants them.
+pub const SUPPORTED_FEATURES: &[&str] = &[
+    "BackendTLSPolicy",
+    "BackendTLSPolicySANValidation",
+    "GRPCRoute",
+    "GRPCRouteNamedRouteRule",
+    "Gateway",
+    "GatewayAddressEmpty",
+    "GatewayBackendClientCertificate",
+    "GatewayFrontendClientCertificateValidation",
+    "GatewayFrontendClientCertificateValidationInsecureFallback",
+    "GatewayHTTPListenerIsolation",
+    "GatewayHTTPSListenerDetectMisdirectedRequests",
+    "GatewayInfrastructure",
+    "GatewayPort8080",
+    "GatewayStaticAddresses",
+    "HTTPRoute",
+    "HTTPRoute303RedirectStatusCode",
+    "HTTPRoute307RedirectStatusCode",
+    "HTTPRoute308RedirectStatusCode",
+    "HTTPRouteBackendProtocolH2C",
+    "HTTPRouteBackendProtocolWebSocket",
+    "HTTPRouteBackendRequestHeaderModification",
+    "HTTPRouteBackendTimeout",
+    "HTTPRouteCORS",
+    "HTTPRouteDestinationPortMatching",
+    "HTTPRouteHostRewrite",
+    "HTTPRouteMethodMatching",
+    "HTTPRouteNamedRouteRule",
+    "HTTPRouteParentRefPort",
+    "HTTPRoutePathRedirect",
+    "HTTPRoutePathRewrite",
+    "HTTPRoutePortRedirect",
+    "HTTPRouteQueryParamMatching",
+    "HTTPRouteRequestMirror",
+    "HTTPRouteRequestMultipleMirrors",
+    "HTTPRouteRequestPercentageMirror",
+    "HTTPRouteRequestTimeout",
+    "HTTPRouteResponseHeaderModification",
+    "HTTPRouteRetry",
+    "HTTPRouteRetryBackendTimeout",
+    "HTTPRouteRetryConnectionError",
+    "HTTPRouteSchemeRedirect",
+    "ListenerSet",
+    "ReferenceGrant",
+    "TCPRoute",
+    "TLSRoute",
+    "TLSRouteModeMixed",
+    "TLSRouteModeTerminate",
+    "UDPRoute",
+];
+
+/// Finds the classes that are ours and says what is to be said about them.
+pub(crate) fn classes(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    verdicts: &mut Verdicts,
+) -> Classes {
+    let mut by_name = BTreeMap::new();
+    for (name, class) in &*snapshot.gateway_classes {
+        if *class.spec.controller_name != *settings.controller_name {
+            continue;
+        }
+        let refused = missing_profile(class, snapshot);
+        let key = ObjectKey { kind: Kind::GatewayClass, name: name.clone() };
+        verdicts.insert(key, Arc::new(judge(class, refused.as_deref(), settings)));
+        by_name.insert(Arc::clone(&name.name), Class { refused });
+    }
+    let taken: BTreeSet<&str> = snapshot.gateway_classes.keys().map(|name| &*name.name).collect();
+    for name in settings.default_classes.iter().filter(|name| !taken.contains(&***name)) {
+        by_name.insert(Arc::clone(name), Class::default());
+    }
+    Classes { by_name }
+}
+
+fn judge(class: &GatewayClass, refused: Option<&str>, settings: &Settings) -> ObjectVerdicts {
+    let mut said = ObjectVerdicts {
+        generation: class.metadata.generation,
+        facts: Facts { supported_features: SUPPORTED_FEATURES.to_vec(), ..Facts::default() },
+        ..ObjectVerdicts::default()
+    };
+    match refused {
+        Some(why) => said.conditions.say(Reason::InvalidParameters, why),
+        None => said.conditions.say(Reason::Accepted, ""),
+    }
+    if let Some(version) = &settings.bundle_version {
+        if ["v1.6.", "v1.7."].iter().any(|known| version.starts_with(known)) {
+            said.conditions.say(Reason::SupportedVersion, "");
+        } else {
+            let message =
+                format!("the installed CRDs are of version {version}; v1.6 and v1.7 are known");
+            said.conditions.say(Reason::UnsupportedVersion, message);
+        }
+    }
+    said
+}
+
+fn missing_profile(class: &GatewayClass, snapshot: &Snapshot) -> Option<String> {
+    let reference = class.spec.parameters_ref.as_ref()?;
+    let profile = Kind::GatewayProfile;
+    if (reference.group.as_str(), reference.kind.as_str()) != (profile.group(), profile.name()) {
+        let (group, kind) = (&reference.group, &reference.kind);
+        return Some(format!(
+            "parametersRef: {kind} of group {group} is not supported: name a GatewayProfile of group fairway.dev"
+        ));
+    }
+    let Some(namespace) = reference.namespace.as_deref() else {
+        return Some("parametersRef: namespace is missing".to_owned());
+    };
+    let name = Name::new(namespace, reference.name.as_str());
+    let missing = !snapshot.gateway_profiles.contains_key(&name);
+    missing.then(|| format!("parametersRef: GatewayProfile {name} does not exist"))
+}

@@ -1,0 +1,139 @@
+//! Which listeners of one gateway stand in each other's way. Per the Gateway specification ("Distinct
+//! Listeners"), listeners of one object that are not distinct are all refused; between objects the order
+//! decides (GEP-1713): the Gateway's own first, then ListenerSets by age and name.
+
+use std::collections::BTreeMap;
+
+use fairway_model::host::HostPattern;
+
+/// What speaks on a port, as far as sharing the port goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Family {
+    /// Told apart by the `Host` header.
+    Plain,
+    /// Told apart by the server name of the TLS handshake.
+    Tls,
+    /// Not told apart at all.
+    Tcp,
+    /// Not told apart at all; other ports than TCP's.
+    Udp,
+}
+
+/// A listener as far as conflicts go.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    /// Which object it stands in: the lower one has precedence.
+    pub(crate) owner: usize,
+    pub(crate) port: u16,
+    pub(crate) family: Family,
+    pub(crate) hostname: HostPattern,
+}
+
+/// Why a listener is refused, and whose claim stands against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conflict {
+    /// Same port, another protocol.
+    Protocol(usize),
+    /// Same port, same hostname.
+    Hostname(usize),
+}
+
+/// Gives for each claim the conflict that it loses, if any. Claims stand in order of precedence.
+pub(crate) fn conflicts(claims: &[Claim]) -> Vec<Option<Conflict>> {
+    let mut by_port: BTreeMap<(bool, u16), Vec<usize>> = BTreeMap::new();
+    for (index, claim) in claims.iter().enumerate() {
+        by_port.entry((claim.family == Family::Udp, claim.port)).or_default().push(index);
+    }
+    let mut found = vec![None; claims.len()];
+    for group in by_port.values() {
+        for &index in group {
+            found[index] = group
+                .iter()
+                .filter(|other| **other != index && claims[**other].owner <= claims[index].owner)
+                .find_map(|other| between(claims, index, *other));
+        }
+    }
+    found
+}
+
+fn between(claims: &[Claim], index: usize, other: usize) -> Option<Conflict> {
+    let (a, b) = (&claims[index], &claims[other]);
+    if a.family != b.family {
+        return Some(Conflict::Protocol(other));
+    }
+    match a.family {
+        // Nothing in the traffic tells two such listeners apart.
+        Family::Tcp | Family::Udp => Some(Conflict::Protocol(other)),
+        Family::Plain | Family::Tls => {
+            (a.hostname == b.hostname).then_some(Conflict::Hostname(other))
+        }
+    }
+}
+
+/// Gives the claims that end TLS on the same port as another one whose hostname covers some of the
+/// same hosts (`OverlappingTLSConfig`), each with the first such other one.
+pub(crate) fn overlaps(claims: &[Claim], takes_part: impl Fn(usize) -> bool) -> Vec<Option<usize>> {
+    let mut found = vec![None; claims.len()];
+    for (index, claim) in claims.iter().enumerate() {
+        if claim.family != Family::Tls || !takes_part(index) {
+            continue;
+        }
+        found[index] = claims.iter().enumerate().position(|(other, b)| {
+            other != index
+                && b.family == Family::Tls
+                && b.port == claim.port
+                && takes_part(other)
+                && crate::hostname::intersect(&claim.hostname, &b.hostname).is_some()
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(owner: usize, port: u16, family: Family, host: &str) -> Claim {
+        Claim { owner, port, family, hostname: HostPattern::parse(host).expect("a pattern") }
+    }
+
+    #[test]
+    fn equals_all_lose_and_order_decides_between_objects() {
+        let claims = [
+            claim(0, 80, Family::Plain, "a.b"),
+            claim(0, 80, Family::Plain, "a.b"),
+            claim(0, 443, Family::Tls, "*"),
+            claim(1, 443, Family::Plain, "*"),
+            claim(1, 8080, Family::Plain, "*"),
+            claim(2, 8080, Family::Plain, "*"),
+            claim(2, 80, Family::Udp, "*"),
+        ];
+        let expected = [
+            Some(Conflict::Hostname(1)),
+            Some(Conflict::Hostname(0)),
+            None,
+            Some(Conflict::Protocol(2)),
+            None,
+            Some(Conflict::Hostname(4)),
+            None,
+        ];
+        assert_eq!(conflicts(&claims), expected);
+    }
+
+    #[test]
+    fn streams_cannot_share_a_port() {
+        let claims = [claim(0, 53, Family::Udp, "*"), claim(0, 53, Family::Udp, "*")];
+        assert_eq!(conflicts(&claims), [Some(Conflict::Protocol(1)), Some(Conflict::Protocol(0))]);
+    }
+
+    #[test]
+    fn overlapping_hosts_are_found_on_one_port() {
+        let claims = [
+            claim(0, 443, Family::Tls, "*.a"),
+            claim(0, 443, Family::Tls, "x.a"),
+            claim(0, 443, Family::Tls, "x.b"),
+            claim(0, 8443, Family::Tls, "x.a"),
+        ];
+        assert_eq!(overlaps(&claims, |_| true), [Some(1), Some(0), None, None]);
+    }
+}

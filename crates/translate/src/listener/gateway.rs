@@ -1,0 +1,135 @@
+//! One view of Gateway API's Gateway and ours: whatever is judged after this is judged the same.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use fairway_api::gateway::{
+    AllowedListeners, GatewayAddress, GatewayTls, Infrastructure, Listener,
+};
+use fairway_model::GatewayId;
+
+use super::class::Classes;
+use super::{ParentKey, ParentKind};
+use crate::address::Wish;
+use crate::object::{Kind, Name, slug};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::verdict::Reason;
+
+/// A Gateway of either group.
+pub(crate) struct GatewayView<'a> {
+    pub(crate) key: ParentKey,
+    pub(crate) id: GatewayId,
+    pub(crate) generation: i64,
+    pub(crate) listeners: &'a [Listener],
+    pub(crate) addresses: &'a [GatewayAddress],
+    pub(crate) tls: Option<&'a GatewayTls>,
+    pub(crate) allowed_listeners: Option<&'a AllowedListeners>,
+    pub(crate) ingress_classes: &'a [String],
+    /// What keeps the whole Gateway from being served.
+    pub(crate) refused: Option<(Reason, String)>,
+}
+
+/// Gives the Gateways that are ours, in order.
+pub(crate) fn gateways<'a>(
+    snapshot: &'a Snapshot,
+    settings: &Settings,
+    classes: &Classes,
+) -> Vec<GatewayView<'a>> {
+    let mut views = Vec::new();
+    for (name, gateway) in &*snapshot.gateways {
+        let class = classes.find(&gateway.spec.gateway_class_name);
+        let Some(class) = class else { continue };
+        let spec = &gateway.spec;
+        let mut view = GatewayView {
+            id: id(Kind::Gateway, name),
+            key: ParentKey { kind: ParentKind::Gateway, name: name.clone() },
+            generation: gateway.metadata.generation,
+            listeners: &spec.listeners,
+            addresses: &spec.addresses,
+            tls: spec.tls.as_ref(),
+            allowed_listeners: spec.allowed_listeners.as_ref(),
+            ingress_classes: &[],
+            refused: None,
+        };
+        let parameters = class.refused.clone();
+        let parameters = parameters
+            .or_else(|| missing_profile(spec.infrastructure.as_ref(), name, snapshot))
+            .map(|why| (Reason::InvalidParameters, why));
+        view.refused = parameters.or_else(|| unsupported_address(&view, settings));
+        views.push(view);
+    }
+    for (name, gateway) in &*snapshot.fairway_gateways {
+        let spec = &gateway.spec;
+        let mut view = GatewayView {
+            id: id(Kind::FairwayGateway, name),
+            key: ParentKey { kind: ParentKind::FairwayGateway, name: name.clone() },
+            generation: gateway.metadata.generation,
+            listeners: &spec.listeners,
+            addresses: &spec.addresses,
+            tls: spec.tls.as_ref(),
+            allowed_listeners: spec.allowed_listeners.as_ref(),
+            ingress_classes: &spec.ingress_classes,
+            refused: None,
+        };
+        view.refused = unsupported_address(&view, settings);
+        views.push(view);
+    }
+    views
+}
+
+fn id(kind: Kind, name: &Name) -> GatewayId {
+    GatewayId::new(format!("{}/{}/{}", slug(kind), name.namespace, name.name))
+}
+
+/// Says what is wrong with `infrastructure.parametersRef`, if anything.
+fn missing_profile(
+    infrastructure: Option<&Infrastructure>,
+    gateway: &Name,
+    snapshot: &Snapshot,
+) -> Option<String> {
+    let reference = infrastructure?.parameters_ref.as_ref()?;
+    let profile = Kind::GatewayProfile;
+    if (reference.group.as_str(), reference.kind.as_str()) != (profile.group(), profile.name()) {
+        let (group, kind) = (&reference.group, &reference.kind);
+        return Some(format!(
+            "infrastructure.parametersRef: {kind} of group {group} is not supported: name a GatewayProfile of group fairway.dev"
+        ));
+    }
+    let name = Name::new(Arc::clone(&gateway.namespace), reference.name.as_str());
+    let missing = !snapshot.gateway_profiles.contains_key(&name);
+    missing.then(|| format!("infrastructure.parametersRef: GatewayProfile {name} does not exist"))
+}
+
+const IP_ADDRESS: &str = "IPAddress";
+
+fn unsupported_address(view: &GatewayView<'_>, settings: &Settings) -> Option<(Reason, String)> {
+    if settings.binds.contains_key(&view.key.object()) {
+        return None;
+    }
+    let odd = view.addresses.iter().find_map(|address| {
+        let kind = address.kind.as_deref().unwrap_or(IP_ADDRESS);
+        if kind != IP_ADDRESS {
+            return Some(format!("addresses: type {kind} is not supported: use {IP_ADDRESS}"));
+        }
+        let value = value(address)?;
+        let broken = value.parse::<IpAddr>().is_err();
+        broken.then(|| format!("addresses: {value:?} is not an IP address"))
+    });
+    odd.map(|message| (Reason::UnsupportedAddress, message))
+}
+
+fn value(address: &GatewayAddress) -> Option<&str> {
+    address.value.as_deref().filter(|value| !value.is_empty())
+}
+
+/// Reads which addresses a Gateway asks for.
+pub(crate) fn wish(view: &GatewayView<'_>, settings: &Settings) -> Wish {
+    let gateway = view.id.clone();
+    if let Some(fixed) = settings.binds.get(&view.key.object()) {
+        return Wish { gateway, fixed: fixed.clone(), any: false };
+    }
+    let fixed = view.addresses.iter().filter_map(value).filter_map(|text| text.parse().ok());
+    let any = view.addresses.is_empty() || view.addresses.iter().any(|a| value(a).is_none());
+    Wish { gateway, fixed: fixed.collect(), any }
+}

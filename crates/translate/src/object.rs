@@ -1,0 +1,119 @@
+//! How objects are named inside this crate: structs, never joined strings.
+
+use std::fmt;
+use std::sync::Arc;
+
+use fairway_api::meta::ObjectMeta;
+use fairway_api::reference::FAIRWAY;
+use serde::{Serialize, Serializer};
+
+pub use fairway_api::Kind;
+
+/// Namespace and name. The namespace of a cluster-wide object is empty.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// Namespace, or empty.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+impl Name {
+    /// Puts a name together.
+    #[must_use]
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Reads the name of an object.
+    #[must_use]
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        Self::new(metadata.namespace(), metadata.name.as_str())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Gives the word that Ids of the model begin with.
+#[must_use]
+pub const fn slug(kind: Kind) -> &'static str {
+    match kind {
+        Kind::GatewayClass => "gateway-class",
+        Kind::Gateway => "gateway",
+        Kind::ListenerSet => "listener-set",
+        Kind::HttpRoute => "http-route",
+        Kind::GrpcRoute => "grpc-route",
+        Kind::TlsRoute => "tls-route",
+        Kind::TcpRoute => "tcp-route",
+        Kind::UdpRoute => "udp-route",
+        Kind::ReferenceGrant => "reference-grant",
+        Kind::BackendTlsPolicy => "backend-tls-policy",
+        Kind::XBackend => "x-backend",
+        Kind::XBackendTrafficPolicy => "x-backend-traffic-policy",
+        Kind::XMesh => "x-mesh",
+        Kind::XTelemetryPolicy => "x-telemetry-policy",
+        Kind::FairwayGateway => "fairway-gateway",
+        Kind::GatewayProfile => "gateway-profile",
+        Kind::TrafficRoute => "traffic-route",
+        Kind::Ingress => "ingress",
+        Kind::IngressClass => "ingress-class",
+        Kind::Service => "service",
+        Kind::EndpointSlice => "endpoint-slice",
+        Kind::Secret => "secret",
+        Kind::ConfigMap => "config-map",
+        Kind::Namespace => "namespace",
+        Kind::Node => "node",
+    }
+}
+
+/// Says whether nobody but us answers for this kind.
+#[must_use]
+pub fn is_ours(kind: Kind) -> bool {
+    kind.group() == FAIRWAY
+}
+
+/// Which object: kind, namespace, name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace and name.
+    pub name: Name,
+}
+
+impl fmt::Display for ObjectKey {
+    /// `HTTPRoute shop/cart`; our kind of Gateway is told from Gateway API's by its group.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())?;
+        if self.kind == Kind::FairwayGateway {
+            f.write_str(".fairway.dev")?;
+        }
+        write!(f, " {}", self.name)
+    }
+}
+
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for ObjectKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

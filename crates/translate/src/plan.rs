@@ -1,0 +1,222 @@
+//! The whole pipeline, and what it gives. The previous plan is a memo and no more: with and without it
+//! the result is the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use fairway_api::core::Service;
+use fairway_api::grant::ReferenceGrant;
+use fairway_api::reference::ParentReference;
+use fairway_model::cluster::Authorities;
+use fairway_model::{Cluster, ClusterId, Endpoints, GatewayId, Model};
+
+use crate::address::Held;
+use crate::backend::{endpoints::endpoints, tls, tls::TlsStage};
+use crate::ground::Ground;
+use crate::listener::certificate::{KeyMemo, Keyring};
+use crate::listener::{Draft, ListenerStage, ParentKey, Staged, stage};
+use crate::object::{Kind, Name};
+use crate::route::{RouteOutcome, lower_all};
+use crate::settings::Settings;
+use crate::snapshot::{Snapshot, Table};
+use crate::verdict::{ParentVerdicts, Verdicts};
+
+/// What a snapshot comes to.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What must be served.
+    pub model: Model,
+    /// What is to be said back.
+    pub verdicts: Verdicts,
+    /// Addresses that each gateway shall have: served already, or to be claimed first
+    /// ([`Settings::claims`]).
+    pub addresses: BTreeMap<GatewayId, Vec<IpAddr>>,
+    memo: Memo,
+}
+
+/// What the next plan may take over: inputs by pointer, with what they came to.
+#[derive(Clone, Debug)]
+struct Memo {
+    settings: Settings,
+    stage: Arc<ListenerStage>,
+    tls: Arc<TlsStage>,
+    keys: KeyMemo,
+    outcomes: Vec<Arc<RouteOutcome>>,
+    grants: Table<ReferenceGrant>,
+    namespaces: Table<fairway_api::core::Namespace>,
+    services: Table<Service>,
+    slices: Arc<BTreeMap<Name, Vec<Arc<fairway_api::core::EndpointSlice>>>>,
+}
+
+/// Says what a snapshot means. Total and deterministic; a fault in one object's path becomes that
+/// object's verdict.
+#[must_use]
+pub fn translate(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    held: &Held,
+    previous: Option<&Plan>,
+) -> Plan {
+    let memo = previous.map(|plan| &plan.memo).filter(|memo| memo.settings == *settings);
+    let mut keyring = Keyring::new(snapshot, memo.map(|memo| &memo.keys));
+    let mut staged = stage(snapshot, settings, held, &mut keyring);
+    let listeners = std::mem::take(&mut staged.stage);
+    let policies = tls::stage(snapshot, &mut keyring);
+    let ground = Ground {
+        snapshot,
+        settings,
+        stage: shared(listeners, memo.map(|memo| &memo.stage)),
+        tls: shared(policies, memo.map(|memo| &memo.tls)),
+        services_unchanged: memo
+            .is_some_and(|memo| Arc::ptr_eq(&memo.services, &snapshot.services)),
+    };
+    let kept = memo.filter(|memo| is_same_ground(memo, &ground));
+    let outcomes = lower_all(&ground, kept.map_or(&[][..], |memo| &memo.outcomes));
+    let model = model(&ground, &mut staged, &outcomes, previous.filter(|_| memo.is_some()));
+    let addresses = staged.addresses.iter().map(|(gateway, allocation)| {
+        let all = allocation.addresses.iter().chain(&allocation.wanted);
+        (gateway.clone(), all.copied().collect())
+    });
+    let addresses = addresses.collect();
+    let verdicts = verdicts(&ground, staged, &outcomes);
+    let memo = Memo {
+        settings: settings.clone(),
+        stage: ground.stage,
+        tls: ground.tls,
+        keys: keyring.into_memo(),
+        outcomes,
+        grants: Arc::clone(&snapshot.reference_grants),
+        namespaces: Arc::clone(&snapshot.namespaces),
+        services: Arc::clone(&snapshot.services),
+        slices: Arc::clone(&snapshot.slices_of),
+    };
+    Plan { model, verdicts, addresses, memo }
+}
+
+/// Takes the value of the plan before where it is the same, so that what stands on it is known to be
+/// the same by the pointer.
+fn shared<T: PartialEq>(value: T, before: Option<&Arc<T>>) -> Arc<T> {
+    match before {
+        Some(before) if **before == value => Arc::clone(before),
+        Some(_) | None => Arc::new(value),
+    }
+}
+
+fn is_same_ground(memo: &Memo, ground: &Ground<'_>) -> bool {
+    Arc::ptr_eq(&memo.stage, &ground.stage)
+        && Arc::ptr_eq(&memo.tls, &ground.tls)
+        && Arc::ptr_eq(&memo.grants, &ground.snapshot.reference_grants)
+        && Arc::ptr_eq(&memo.namespaces, &ground.snapshot.namespaces)
+}
+
+fn model(
+    ground: &Ground<'_>,
+    staged: &mut Staged,
+    outcomes: &[Arc<RouteOutcome>],
+    previous: Option<&Plan>,
+) -> Model {
+    let mut clusters: BTreeMap<ClusterId, Arc<Cluster>> = BTreeMap::new();
+    for (id, cluster) in outcomes.iter().flat_map(|outcome| &outcome.clusters) {
+        if !clusters.contains_key(id) {
+            clusters.insert(id.clone(), Arc::clone(cluster));
+        }
+    }
+    let routes = outcomes.iter().flat_map(|outcome| &outcome.routes);
+    let mut secrets = std::mem::take(&mut staged.secrets);
+    for tls in clusters.values().filter_map(|cluster| cluster.tls.as_ref()) {
+        let Authorities::Bundles(bundles) = &tls.authorities else { continue };
+        for id in bundles {
+            if let Some(secret) = ground.tls.secrets.get(id) {
+                secrets.insert(id.clone(), Arc::clone(secret));
+            }
+        }
+    }
+    Model {
+        gateways: std::mem::take(&mut staged.gateways),
+        listeners: std::mem::take(&mut staged.listeners),
+        routes: routes.map(|(id, route)| (id.clone(), Arc::clone(route))).collect(),
+        endpoints: all_endpoints(ground, &clusters, previous),
+        clusters,
+        secrets,
+    }
+}
+
+fn all_endpoints(
+    ground: &Ground<'_>,
+    clusters: &BTreeMap<ClusterId, Arc<Cluster>>,
+    previous: Option<&Plan>,
+) -> BTreeMap<ClusterId, Arc<Endpoints>> {
+    let snapshot = ground.snapshot;
+    let kept = previous.filter(|plan| {
+        ground.services_unchanged && Arc::ptr_eq(&plan.memo.slices, &snapshot.slices_of)
+    });
+    let one = |(id, cluster): (&ClusterId, &Arc<Cluster>)| {
+        let known = kept.and_then(|plan| plan.model.endpoints.get(id)).map(Arc::clone);
+        let found =
+            known.unwrap_or_else(|| Arc::new(endpoints(cluster, snapshot, ground.settings)));
+        (id.clone(), found)
+    };
+    clusters.iter().map(one).collect()
+}
+
+fn verdicts(ground: &Ground<'_>, staged: Staged, outcomes: &[Arc<RouteOutcome>]) -> Verdicts {
+    let Staged { drafts, verdicts: mut all, addresses, .. } = staged;
+    let mut counts = vec![0_i32; ground.stage.points.len()];
+    for point in outcomes.iter().flat_map(|outcome| &outcome.counted) {
+        counts[*point] += 1;
+    }
+    for Draft { key, mut said, points } in drafts {
+        for (listener, point) in said.listeners.iter_mut().zip(points) {
+            listener.attached_routes = counts[point];
+        }
+        all.insert(key, Arc::new(said));
+    }
+    for (name, said) in &ground.tls.said {
+        let mut said = (**said).clone();
+        let ancestor = |parent: &ParentKey| ParentVerdicts {
+            parent: reference(parent),
+            conditions: said.conditions.clone(),
+        };
+        said.parents = ancestors(ground, name, outcomes).iter().map(ancestor).collect();
+        all.insert(tls::key(name), Arc::new(said));
+    }
+    let routes = outcomes.iter().filter_map(|outcome| {
+        let mut said = Arc::clone(outcome.said.as_ref()?);
+        if outcome.key.kind == Kind::Ingress {
+            let roots = roots(ground, outcome);
+            let gateways = roots.iter().filter_map(|root| ground.stage.parents.get(root));
+            let found = gateways.filter_map(|parent| addresses.get(&parent.gateway));
+            let found: BTreeSet<IpAddr> = found.flat_map(|a| a.addresses.iter().copied()).collect();
+            Arc::make_mut(&mut said).facts.addresses = found.into_iter().collect();
+        }
+        Some((outcome.key.clone(), said))
+    });
+    all.extend(routes);
+    all
+}
+
+/// Gives the Gateways that an object's listeners belong to.
+fn roots(ground: &Ground<'_>, outcome: &RouteOutcome) -> BTreeSet<ParentKey> {
+    outcome.counted.iter().map(|point| ground.stage.points[*point].root.clone()).collect()
+}
+
+/// How many ancestors a policy's status holds (`PolicyStatus.ancestors`).
+const MAX_ANCESTORS: usize = 16;
+
+/// Gives the Gateways whose routes use what a policy is about.
+fn ancestors(ground: &Ground<'_>, policy: &Name, outcomes: &[Arc<RouteOutcome>]) -> Vec<ParentKey> {
+    let users = outcomes.iter().filter(|outcome| outcome.policies.contains(policy));
+    let gateways: BTreeSet<ParentKey> = users.flat_map(|outcome| roots(ground, outcome)).collect();
+    gateways.into_iter().take(MAX_ANCESTORS).collect()
+}
+
+fn reference(parent: &ParentKey) -> ParentReference {
+    ParentReference {
+        group: Some(parent.kind.group().to_owned()),
+        kind: Some(parent.kind.kind().name().to_owned()),
+        namespace: Some(parent.name.namespace.as_ref().to_owned()),
+        name: parent.name.name.as_ref().to_owned(),
+        ..ParentReference::default()
+    }
+}

@@ -1,0 +1,224 @@
+//! From routes of all kinds to the model's: what they share (head, attachment, ledger, memo) stands here
+//! and in `head` and `ledger`; what a rule means is in [`rule`] (HTTP, gRPC) and [`stream`] (TLS, TCP, UDP).
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use fairway_api::core::Service;
+use fairway_model::route::{Attachment, Origin, Rule};
+use fairway_model::{Cluster, ClusterId, Route, RouteId};
+
+use crate::attach::{Answer, attach, attachments};
+use crate::ground::Ground;
+use crate::object::{Kind, Name, ObjectKey, slug};
+use crate::quarantine::quarantine;
+use crate::snapshot::Table;
+use crate::verdict::{Conditions, ObjectVerdicts, ParentVerdicts, Reason};
+
+use self::ledger::Ledger;
+
+pub(crate) mod fields;
+pub(crate) mod filters;
+pub(crate) mod forward;
+pub(crate) mod grpc;
+pub(crate) mod head;
+pub(crate) mod ledger;
+pub(crate) mod matches;
+pub(crate) mod rank;
+pub(crate) mod rule;
+pub(crate) mod stream;
+
+pub(crate) use self::head::RouteHead;
+
+/// What one route object comes to. It depends on the object, on the [`Ground`] and on the Services it
+/// names, and on nothing else: that is what lets the next plan keep it.
+#[derive(Debug)]
+pub(crate) struct RouteOutcome {
+    pub(crate) key: ObjectKey,
+    /// The object, to see by the pointer whether it is still the same.
+    pub(crate) source: Arc<dyn Any + Send + Sync>,
+    pub(crate) routes: Vec<(RouteId, Arc<Route>)>,
+    pub(crate) clusters: BTreeMap<ClusterId, Arc<Cluster>>,
+    /// Services that were asked for, found or not.
+    pub(crate) services: BTreeMap<Name, Option<Arc<Service>>>,
+    /// Places of listeners (in the listener stage) whose `attachedRoutes` counts this route.
+    pub(crate) counted: BTreeSet<usize>,
+    /// BackendTLSPolicies that hold for its backends.
+    pub(crate) policies: BTreeSet<Name>,
+    /// `None` when none of its parents is ours.
+    pub(crate) said: Option<Arc<ObjectVerdicts>>,
+}
+
+/// One rule after lowering; `rule` is `None` when nothing of it can be served.
+#[derive(Debug)]
+pub(crate) struct LoweredRule {
+    /// Last part of its Id, such as `rule/2`.
+    pub(crate) place: String,
+    pub(crate) index: usize,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) rule: Option<Rule>,
+}
+
+/// Lowers all routes, in order of kind and name.
+pub(crate) fn lower_all(
+    ground: &Ground<'_>,
+    before: &[Arc<RouteOutcome>],
+) -> Vec<Arc<RouteOutcome>> {
+    let snapshot = ground.snapshot;
+    let mut memo = Memo { rest: before };
+    let mut all = Vec::with_capacity(before.len() + 1);
+    each(ground, Kind::HttpRoute, &snapshot.http_routes, &mut memo, &mut all, rule::http_route);
+    each(ground, Kind::GrpcRoute, &snapshot.grpc_routes, &mut memo, &mut all, rule::grpc_route);
+    each(ground, Kind::TlsRoute, &snapshot.tls_routes, &mut memo, &mut all, stream::tls_route);
+    each(ground, Kind::TcpRoute, &snapshot.tcp_routes, &mut memo, &mut all, stream::tcp_route);
+    each(ground, Kind::UdpRoute, &snapshot.udp_routes, &mut memo, &mut all, stream::udp_route);
+    let traffic = &snapshot.traffic_routes;
+    each(ground, Kind::TrafficRoute, traffic, &mut memo, &mut all, rule::traffic_route);
+    let ingresses = &snapshot.ingresses;
+    each(ground, Kind::Ingress, ingresses, &mut memo, &mut all, crate::ingress::lower);
+    all
+}
+
+/// How one kind of route is lowered.
+type Lower<T> = fn(&Ground<'_>, ObjectKey, &Arc<T>) -> RouteOutcome;
+
+fn each<T: Any + Send + Sync>(
+    ground: &Ground<'_>,
+    kind: Kind,
+    table: &Table<T>,
+    memo: &mut Memo<'_>,
+    all: &mut Vec<Arc<RouteOutcome>>,
+    lower: Lower<T>,
+) {
+    for (name, object) in &**table {
+        let key = ObjectKey { kind, name: name.clone() };
+        let kept = memo.take(&key).filter(|kept| {
+            std::ptr::addr_eq(Arc::as_ptr(&kept.source), Arc::as_ptr(object))
+                && ground.same_services(&kept.services)
+        });
+        if let Some(kept) = kept {
+            all.push(Arc::clone(kept));
+            continue;
+        }
+        let lowered = quarantine(|| lower(ground, key.clone(), object));
+        let outcome = lowered.unwrap_or_else(|fault| faulty(key, object, &fault));
+        all.push(Arc::new(outcome));
+    }
+}
+
+/// The outcomes of the plan before, walked in step with the tables.
+struct Memo<'a> {
+    rest: &'a [Arc<RouteOutcome>],
+}
+
+impl<'a> Memo<'a> {
+    fn take(&mut self, key: &ObjectKey) -> Option<&'a Arc<RouteOutcome>> {
+        while let Some((first, rest)) = self.rest.split_first() {
+            if first.key > *key {
+                return None;
+            }
+            self.rest = rest;
+            if first.key == *key {
+                return Some(first);
+            }
+        }
+        None
+    }
+}
+
+/// A fault of ours: the object is out, with a word about it, and its neighbours don't notice.
+fn faulty<T: Any + Send + Sync>(key: ObjectKey, object: &Arc<T>, fault: &str) -> RouteOutcome {
+    let mut said = ObjectVerdicts::default();
+    said.conditions.say(Reason::InternalError, format!("a fault of Fairway itself: {fault}"));
+    RouteOutcome { said: Some(Arc::new(said)), ..empty(key, object) }
+}
+
+/// An outcome without anything.
+pub(crate) fn empty<T: Any + Send + Sync>(key: ObjectKey, object: &Arc<T>) -> RouteOutcome {
+    RouteOutcome {
+        key,
+        source: Arc::clone(object) as Arc<dyn Any + Send + Sync>,
+        routes: Vec::new(),
+        clusters: BTreeMap::new(),
+        services: BTreeMap::new(),
+        counted: BTreeSet::new(),
+        policies: BTreeSet::new(),
+        said: None,
+    }
+}
+
+/// Brings a route from its head to its outcome; `rules` lowers what is under it.
+pub(crate) fn lower<T: Any + Send + Sync>(
+    ground: &Ground<'_>,
+    head: &RouteHead<'_>,
+    object: &Arc<T>,
+    rules: impl FnOnce(&mut Ledger<'_>) -> Vec<LoweredRule>,
+) -> RouteOutcome {
+    let answers = attach(head, &ground.stage, ground.snapshot, ground.settings);
+    let mut outcome = empty(head.key.clone(), object);
+    if answers.is_empty() {
+        return outcome;
+    }
+    let mut ledger = Ledger::new(ground, head);
+    let lowered = rules(&mut ledger);
+    let attachments = attachments(&answers, &ground.stage);
+    outcome.said = Some(Arc::new(verdicts(head, &answers, &ledger, lowered.len())));
+    if ledger.is_accepted(lowered.len()) {
+        let places = answers.iter().filter_map(|answer| answer.result.as_ref().ok()).flatten();
+        outcome.counted = places.map(|place| place.point).collect();
+    }
+    if !attachments.is_empty() {
+        outcome.routes = model_routes(head, lowered, &attachments);
+    }
+    let Ledger { clusters, services, policies, .. } = ledger;
+    outcome.clusters = if outcome.routes.is_empty() { BTreeMap::new() } else { clusters };
+    outcome.services = services;
+    outcome.policies = policies;
+    outcome
+}
+
+fn model_routes(
+    head: &RouteHead<'_>,
+    lowered: Vec<LoweredRule>,
+    attachments: &[Attachment],
+) -> Vec<(RouteId, Arc<Route>)> {
+    let Name { namespace, name } = &head.key.name;
+    let mut routes = Vec::with_capacity(lowered.len());
+    for LoweredRule { place, index, name: rule_name, rule } in lowered {
+        let Some(rule) = rule else { continue };
+        let id = RouteId::new(format!("{}/{namespace}/{name}/{place}", slug(head.key.kind)));
+        let origin = Origin {
+            kind: Arc::clone(&head.kind_name),
+            namespace: Arc::clone(namespace),
+            name: Arc::clone(name),
+            rule: u32::try_from(index).unwrap_or(u32::MAX),
+            rule_name,
+            generation: head.generation,
+        };
+        routes.push((id, Arc::new(Route { origin, attachments: attachments.to_vec(), rule })));
+    }
+    routes
+}
+
+fn verdicts(
+    head: &RouteHead<'_>,
+    answers: &[Answer<'_>],
+    ledger: &Ledger<'_>,
+    rules: usize,
+) -> ObjectVerdicts {
+    let each = |answer: &Answer<'_>| {
+        let mut conditions = Conditions::default();
+        match &answer.result {
+            Err(verdict) => conditions.say(verdict.reason, Arc::clone(&verdict.message)),
+            Ok(_) => ledger.say_validity(&mut conditions, rules),
+        }
+        ledger.say_references(&mut conditions);
+        ParentVerdicts { parent: answer.parent.clone(), conditions }
+    };
+    ObjectVerdicts {
+        generation: head.generation,
+        parents: answers.iter().map(each).collect(),
+        ..ObjectVerdicts::default()
+    }
+}

@@ -1,0 +1,391 @@
+//! From verdicts, and from what came of them, to statuses as the API wants them. Pure: the time is passed
+//! in, and a condition keeps its own unless its status changes. Entries and conditions of others stay.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fairway_api::core::{LoadBalancerIngress, LoadBalancerStatus, ServiceStatus};
+use fairway_api::meta::Time;
+use fairway_api::status::{
+    ClassStatus, GatewayStatus, GatewayStatusAddress, ListenerSetStatus, ListenerStatus,
+    PolicyAncestorStatus, PolicyStatus, RouteParentStatus, RouteStatus, SupportedFeature,
+};
+use fairway_model::{ListenerId, RouteId};
+
+use crate::object::{Kind, ObjectKey, slug};
+use crate::plan::Plan;
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::verdict::{Condition, Conditions, ListenerVerdicts, ObjectVerdicts, Reason};
+
+mod conditions;
+
+use self::conditions::Stamp;
+
+/// What data planes say of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// What became of each listener; one without an entry is not confirmed yet.
+    pub listeners: BTreeMap<ListenerId, ListenerOutcome>,
+    /// Entries of the model that a data plane refuses, and why.
+    pub refused: BTreeMap<RouteId, Arc<str>>,
+    /// Routes that are live.
+    pub live: BTreeMap<ObjectKey, Live>,
+}
+
+/// What became of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenerOutcome {
+    /// It takes connections.
+    Bound,
+    /// It does not, and why: `address in use`, say.
+    Failed(Arc<str>),
+}
+
+/// Which generation of a route every data plane has confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// The generation.
+    pub generation: i64,
+    /// How long it took from the change to the last confirmation.
+    pub milliseconds: u64,
+}
+
+/// The status of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Status {
+    /// Of a GatewayClass.
+    Class(ClassStatus),
+    /// Of a Gateway of either group.
+    Gateway(GatewayStatus),
+    /// Of a ListenerSet.
+    ListenerSet(ListenerSetStatus),
+    /// Of a route.
+    Route(RouteStatus),
+    /// Of a policy.
+    Policy(PolicyStatus),
+    /// Of an Ingress.
+    Ingress(ServiceStatus),
+}
+
+impl Status {
+    /// Gives it as JSON.
+    ///
+    /// # Errors
+    /// Never in practice: all these types serialise.
+    pub fn to_value(&self) -> Result<serde_json::Value, serde_json::Error> {
+        match self {
+            Self::Class(status) => serde_json::to_value(status),
+            Self::Gateway(status) => serde_json::to_value(status),
+            Self::ListenerSet(status) => serde_json::to_value(status),
+            Self::Route(status) => serde_json::to_value(status),
+            Self::Policy(status) => serde_json::to_value(status),
+            Self::Ingress(status) => serde_json::to_value(status),
+        }
+    }
+}
+
+/// Statuses by object.
+pub type Statuses = BTreeMap<ObjectKey, Arc<Status>>;
+
+/// Gives the statuses that the objects of a snapshot carry.
+#[must_use]
+pub fn current(snapshot: &Snapshot) -> Statuses {
+    macro_rules! collect {
+        ($all:ident: $($table:ident $kind:ident $variant:ident,)+) => {$(
+            $all.extend(snapshot.$table.iter().filter_map(|(name, object)| {
+                let key = ObjectKey { kind: Kind::$kind, name: name.clone() };
+                Some((key, Arc::new(Status::$variant(object.status.clone()?))))
+            }));
+        )+};
+    }
+    let mut all = Statuses::new();
+    collect! {
+        all:
+        gateway_classes GatewayClass Class,
+        gateways Gateway Gateway,
+        fairway_gateways FairwayGateway Gateway,
+        listener_sets ListenerSet ListenerSet,
+        http_routes HttpRoute Route,
+        grpc_routes GrpcRoute Route,
+        tls_routes TlsRoute Route,
+        tcp_routes TcpRoute Route,
+        udp_routes UdpRoute Route,
+        traffic_routes TrafficRoute Route,
+        backend_tls_policies BackendTlsPolicy Policy,
+        ingresses Ingress Ingress,
+    }
+    all
+}
+
+/// Says what every status must be. `current` is what the statuses are now (see [`current`]); objects that
+/// nothing is said about any more get a status without our entries. Where nothing differs, the result
+/// holds the `Arc` of `current`.
+#[must_use]
+pub fn render(
+    plan: &Plan,
+    settings: &Settings,
+    outcomes: &Outcomes,
+    current: &Statuses,
+    now: jiff::Timestamp,
+) -> Statuses {
+    let pen = Pen { settings, outcomes, now: Time(now).whole_seconds() };
+    let mut all = Statuses::new();
+    for (key, said) in &plan.verdicts {
+        let before = current.get(key);
+        all.insert(key.clone(), keep(pen.status(key, said, before.map(|b| &**b)), before));
+    }
+    let silent = current.iter().filter(|(key, _)| !plan.verdicts.contains_key(*key));
+    for (key, before) in silent {
+        if let Some(status) = pen.withdrawn(before) {
+            all.insert(key.clone(), keep(status, Some(before)));
+        }
+    }
+    all
+}
+
+fn keep(status: Status, before: Option<&Arc<Status>>) -> Arc<Status> {
+    match before {
+        Some(before) if **before == status => Arc::clone(before),
+        Some(_) | None => Arc::new(status),
+    }
+}
+
+struct Pen<'a> {
+    settings: &'a Settings,
+    outcomes: &'a Outcomes,
+    now: Time,
+}
+
+impl Pen<'_> {
+    fn status(&self, key: &ObjectKey, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
+        match key.kind {
+            Kind::GatewayClass => self.class(said, before),
+            Kind::Gateway | Kind::FairwayGateway => self.gateway(said, before),
+            Kind::ListenerSet => self.listener_set(said, before),
+            Kind::BackendTlsPolicy => self.policy(said, before),
+            Kind::Ingress => ingress(said),
+            Kind::HttpRoute
+            | Kind::GrpcRoute
+            | Kind::TlsRoute
+            | Kind::TcpRoute
+            | Kind::UdpRoute
+            | Kind::TrafficRoute
+            | Kind::ReferenceGrant
+            | Kind::XBackend
+            | Kind::XBackendTrafficPolicy
+            | Kind::XMesh
+            | Kind::XTelemetryPolicy
+            | Kind::GatewayProfile
+            | Kind::IngressClass
+            | Kind::Service
+            | Kind::EndpointSlice
+            | Kind::Secret
+            | Kind::ConfigMap
+            | Kind::Namespace
+            | Kind::Node => self.route(key, said, before),
+        }
+    }
+
+    fn stamp(&self, said: &ObjectVerdicts) -> Stamp {
+        Stamp { generation: said.generation, now: self.now }
+    }
+
+    fn class(&self, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
+        let before = match before {
+            Some(Status::Class(status)) => &status.conditions[..],
+            _ => &[],
+        };
+        let feature = |name: &&str| SupportedFeature { name: (*name).to_owned() };
+        Status::Class(ClassStatus {
+            conditions: self.stamp(said).write(&said.conditions, before),
+            supported_features: said.facts.supported_features.iter().map(feature).collect(),
+        })
+    }
+
+    fn gateway(&self, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
+        let empty = GatewayStatus::default();
+        let before = match before {
+            Some(Status::Gateway(status)) => status,
+            _ => &empty,
+        };
+        let address = |address: &std::net::IpAddr| GatewayStatusAddress {
+            kind: Some("IPAddress".to_owned()),
+            value: address.to_string(),
+            routability: None,
+        };
+        let conditions = self.confirmed(said);
+        Status::Gateway(GatewayStatus {
+            addresses: said.facts.addresses.iter().map(address).collect(),
+            conditions: self.stamp(said).write(&conditions, &before.conditions),
+            listeners: self.listeners(said, &before.listeners),
+            attached_listener_sets: said.facts.attached_listener_sets,
+        })
+    }
+
+    fn listener_set(&self, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
+        let empty = ListenerSetStatus::default();
+        let before = match before {
+            Some(Status::ListenerSet(status)) => status,
+            _ => &empty,
+        };
+        let conditions = self.confirmed(said);
+        Status::ListenerSet(ListenerSetStatus {
+            conditions: self.stamp(said).write(&conditions, &before.conditions),
+            listeners: self.listeners(said, &before.listeners),
+        })
+    }
+
+    fn listeners(&self, said: &ObjectVerdicts, before: &[ListenerStatus]) -> Vec<ListenerStatus> {
+        let one = |listener: &ListenerVerdicts| {
+            let known = before.iter().find(|known| known.name == *listener.name);
+            let mut conditions = listener.conditions.clone();
+            match listener.id.as_ref().map(|id| self.outcomes.listeners.get(id)) {
+                Some(Some(ListenerOutcome::Failed(why))) => {
+                    conditions.replace(Reason::PortUnavailable, Arc::clone(why));
+                }
+                Some(None) => pending(&mut conditions),
+                Some(Some(ListenerOutcome::Bound)) | None => {}
+            }
+            ListenerStatus {
+                name: listener.name.as_ref().to_owned(),
+                supported_kinds: listener.supported_kinds.clone(),
+                attached_routes: listener.attached_routes,
+                conditions: self
+                    .stamp(said)
+                    .write(&conditions, known.map_or(&[][..], |known| &known.conditions)),
+            }
+        };
+        said.listeners.iter().map(one).collect()
+    }
+
+    /// Says `Programmed` only when a data plane has confirmed a listener.
+    fn confirmed(&self, said: &ObjectVerdicts) -> Conditions {
+        let mut conditions = said.conditions.clone();
+        let ids = said.listeners.iter().filter_map(|listener| listener.id.as_ref());
+        let found: Vec<_> = ids.map(|id| self.outcomes.listeners.get(id)).collect();
+        let bound = found.iter().any(|outcome| matches!(outcome, Some(ListenerOutcome::Bound)));
+        let failed = found.iter().find_map(|outcome| match outcome {
+            Some(ListenerOutcome::Failed(why)) => Some(why),
+            Some(ListenerOutcome::Bound) | None => None,
+        });
+        if bound || found.is_empty() || !conditions.holds(Condition::Programmed) {
+            return conditions;
+        }
+        match failed {
+            Some(why) => conditions.replace(Reason::ProgrammedInvalid, Arc::clone(why)),
+            None => pending(&mut conditions),
+        }
+        conditions
+    }
+
+    fn policy(&self, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
+        let empty = PolicyStatus::default();
+        let before = match before {
+            Some(Status::Policy(status)) => status,
+            _ => &empty,
+        };
+        let mut ancestors: Vec<PolicyAncestorStatus> = before
+            .ancestors
+            .iter()
+            .filter(|a| !self.is_ours(&a.controller_name))
+            .cloned()
+            .collect();
+        for parent in &said.parents {
+            let known = before.ancestors.iter().find(|known| {
+                known.ancestor_ref == parent.parent && self.is_ours(&known.controller_name)
+            });
+            let known = known.map_or(&[][..], |known| &known.conditions);
+            ancestors.push(PolicyAncestorStatus {
+                ancestor_ref: parent.parent.clone(),
+                controller_name: self.settings.controller_name.as_ref().to_owned(),
+                conditions: self.stamp(said).write(&parent.conditions, known),
+            });
+        }
+        Status::Policy(PolicyStatus { ancestors })
+    }
+
+    fn route(&self, key: &ObjectKey, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
+        let empty = RouteStatus::default();
+        let before = match before {
+            Some(Status::Route(status)) => status,
+            _ => &empty,
+        };
+        let mut parents: Vec<RouteParentStatus> =
+            before.parents.iter().filter(|p| !self.is_ours(&p.controller_name)).cloned().collect();
+        for parent in &said.parents {
+            let known = before.parents.iter().find(|known| {
+                known.parent_ref == parent.parent && self.is_ours(&known.controller_name)
+            });
+            let known = known.map_or(&[][..], |known| &known.conditions);
+            let mut conditions = parent.conditions.clone();
+            if conditions.holds(Condition::Accepted) {
+                self.say_live(key, said.generation, &mut conditions);
+            }
+            parents.push(RouteParentStatus {
+                parent_ref: parent.parent.clone(),
+                controller_name: self.settings.controller_name.as_ref().to_owned(),
+                conditions: self.stamp(said).write(&conditions, known),
+            });
+        }
+        Status::Route(RouteStatus { parents })
+    }
+
+    fn say_live(&self, key: &ObjectKey, generation: i64, conditions: &mut Conditions) {
+        let prefix = format!("{}/{}/{}/", slug(key.kind), key.name.namespace, key.name.name);
+        let from = RouteId::new(prefix.as_str());
+        let mut refused = self.outcomes.refused.range(from..);
+        if let Some((id, why)) = refused.next().filter(|(id, _)| id.as_str().starts_with(&prefix)) {
+            conditions.say(Reason::Refused, format!("{id}: {why}"));
+            return;
+        }
+        match self.outcomes.live.get(key).filter(|live| live.generation == generation) {
+            Some(live) => {
+                conditions.say(Reason::Live, format!("live after {} ms", live.milliseconds));
+            }
+            None => conditions.say(Reason::LivePending, "the data plane has not confirmed it yet"),
+        }
+    }
+
+    /// Gives a status without our entries, if it has any.
+    fn withdrawn(&self, before: &Status) -> Option<Status> {
+        match before {
+            Status::Route(status) => {
+                let ours = |parent: &RouteParentStatus| self.is_ours(&parent.controller_name);
+                let parents = status.parents.iter().filter(|p| !ours(p)).cloned().collect();
+                let route = RouteStatus { parents };
+                status.parents.iter().any(ours).then_some(Status::Route(route))
+            }
+            Status::Policy(status) => {
+                let ours = |entry: &PolicyAncestorStatus| self.is_ours(&entry.controller_name);
+                let ancestors = status.ancestors.iter().filter(|a| !ours(a)).cloned().collect();
+                let policy = PolicyStatus { ancestors };
+                status.ancestors.iter().any(ours).then_some(Status::Policy(policy))
+            }
+            // These have one owner: whoever takes a Gateway or Ingress over writes its status anew.
+            Status::Class(_) | Status::Gateway(_) | Status::ListenerSet(_) | Status::Ingress(_) => {
+                None
+            }
+        }
+    }
+
+    fn is_ours(&self, controller: &str) -> bool {
+        *self.settings.controller_name == *controller
+    }
+}
+
+fn pending(conditions: &mut Conditions) {
+    if conditions.holds(Condition::Programmed) {
+        let message = "the data plane has not confirmed it yet";
+        conditions.replace(Reason::ProgrammedPending, message);
+    }
+}
+
+fn ingress(said: &ObjectVerdicts) -> Status {
+    let address = |address: &std::net::IpAddr| LoadBalancerIngress {
+        ip: Some(address.to_string()),
+        ..LoadBalancerIngress::default()
+    };
+    let ingress = said.facts.addresses.iter().map(address).collect();
+    Status::Ingress(ServiceStatus { load_balancer: LoadBalancerStatus { ingress } })
+}
