@@ -34,7 +34,8 @@ mod health;
 mod rate_limit;
 mod retry;
 mod session;
+mod tunnel;
 
 pub use metrics::{Counter, ListenerCounts, MetricsSnapshot};
 pub use run::{Applied, ListenerOutcome, Outcomes, Proxy, StartError};
-pub use settings::{AccessLog, DefaultTimeouts, Limits, Settings};
+pub use settings::{AccessLog, DefaultTimeouts, Limits, LogFormat, Settings};

@@ -127,15 +127,25 @@ pub enum AccessLog {
     /// Nowhere.
     #[default]
     Off,
-    /// Each line, without its end, to this function. All data threads call it, so it must not block.
-    Lines(Arc<dyn Fn(&str) + Send + Sync>),
+    /// Each line, without its end, to this function. All data threads call it, so it must not block;
+    /// [`AccessLog::to_writer`] makes one that does not.
+    Lines(LogFormat, Arc<dyn Fn(&str) + Send + Sync>),
+}
+
+/// How a request is told in one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The combined log format; behind it `name=value` for duration, route, endpoint and failure.
+    Combined,
+    /// A JSON object.
+    Json,
 }
 
 impl fmt::Debug for AccessLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Off => "Off",
-            Self::Lines(_) => "Lines",
+            Self::Lines(..) => "Lines",
         })
     }
 }

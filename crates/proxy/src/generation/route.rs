@@ -16,7 +16,10 @@ use crate::rate_limit::Limiter;
 pub(crate) struct RouteState {
     /// One for each of the rule's `rate_limits`, in their order.
     pub(crate) rate_limits: Vec<Arc<Limiter>>,
-    /// Whose turn it is, for round robin.
+    /// Whose turn it is among backends.
+    pub(crate) share: Arc<AtomicU32>,
+    /// Whose turn it is among endpoints, for round robin. Not the same one: two steps at a time
+    /// would pass over every other endpoint.
     pub(crate) turn: Arc<AtomicU32>,
 }
 
@@ -39,21 +42,20 @@ impl RouteStates {
         };
         let before = self.0.remove(id);
         let mut old: Vec<(RateLimit, Arc<Limiter>)> = Vec::new();
-        let mut turn = Arc::default();
+        let mut next = RouteState::default();
         if let Some(Kept { limits, state }) = before {
-            turn = state.turn;
+            (next.share, next.turn) = (state.share, state.turn);
             old = limits.into_iter().zip(state.rate_limits).collect();
         }
-        let rate_limits = limits
+        next.rate_limits = limits
             .iter()
             .map(|limit| match old.iter().position(|(before, _)| before == limit) {
                 Some(at) => old.swap_remove(at).1,
                 None => Arc::new(Limiter::new(limit)),
             })
             .collect();
-        let state = RouteState { rate_limits, turn };
-        self.0.insert(id.clone(), Kept { limits, state: state.clone() });
-        state
+        self.0.insert(id.clone(), Kept { limits, state: next.clone() });
+        next
     }
 
     pub(super) fn forget(&mut self, id: &RouteId) {

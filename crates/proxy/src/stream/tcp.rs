@@ -37,8 +37,8 @@ where
         let server_name = client.server_name.as_deref();
         target::choose(&generation, &client.listener, server_name, client.peer.ip())
     };
-    let Some(target) = target else { return };
-    let relayed = match connect(&target, worker).await {
+    let Some(mut target) = target else { return };
+    let relayed = match connect(&mut target, worker).await {
         Some((upstream, in_flight)) => {
             let relayed = Box::pin(through(&mut io, upstream, &target, &client, worker)).await;
             drop(in_flight);
@@ -51,11 +51,11 @@ where
 
 /// Connects to the first endpoint that can be reached. Nothing was sent yet, so trying another one
 /// is safe.
-async fn connect(target: &Target, worker: &Rc<Worker>) -> Option<(TcpStream, InFlight)> {
+async fn connect(target: &mut Target, worker: &Rc<Worker>) -> Option<(TcpStream, InFlight)> {
     let limit = worker.settings().timeouts.connect;
-    for endpoint in &target.endpoints {
-        let in_flight = InFlight::new(endpoint);
-        match tokio::time::timeout(limit, TcpStream::connect(endpoint.address)).await {
+    while let Some(in_flight) = target.next() {
+        let address = in_flight.endpoint().address;
+        match tokio::time::timeout(limit, TcpStream::connect(address)).await {
             Ok(Ok(upstream)) => {
                 worker.metrics().count(Counter::UpstreamConnections);
                 // Without it small messages wait for acknowledgements; with it all still works.

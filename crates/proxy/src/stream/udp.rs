@@ -146,8 +146,8 @@ impl Door {
         self.sessions.borrow_mut().remove(&client);
         let room = Arc::clone(&self.worker.room().udp_sessions).try_acquire_owned().ok()?;
         let listener = self.listener()?;
-        let target = target::choose(&generation, &listener, None, client.ip())?;
-        let endpoint = InFlight::new(target.endpoints.first()?);
+        let mut target = target::choose(&generation, &listener, None, client.ip())?;
+        let endpoint = target.next()?;
         let upstream = connected(endpoint.endpoint().address).ok()?;
         let cells = self.worker.metrics().listener(&listener.id);
         cells.connection();
