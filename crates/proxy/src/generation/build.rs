@@ -237,3 +237,108 @@ impl<'a> TlsRenewal<'a> {
         self.gateways || signed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fairway_model::cluster::{BackendProtocol, BackendTls, Endpoint, EndpointState};
+    use fairway_model::delta;
+    use fairway_model::gateway::Gateway;
+    use fairway_model::host::HostPattern;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    fn model() -> Model {
+        let mut model = Model::default();
+        let cluster = Cluster {
+            namespace: "shop".into(),
+            service: "cart".into(),
+            port: 80,
+            protocol: BackendProtocol::Http,
+            tls: Some(BackendTls {
+                hostname: "cart.test".into(),
+                authorities: Authorities::Bundles(vec![SecretId::new("missing")]),
+                subject_alt_names: Vec::new(),
+            }),
+        };
+        model.clusters.insert(ClusterId::new("cart"), Arc::new(cluster));
+        model
+    }
+
+    fn endpoints(model: &mut Model, ports: &[(u16, EndpointState)]) {
+        let endpoint = |(port, state): &(u16, EndpointState)| Endpoint {
+            address: ([127, 0, 0, 1], *port).into(),
+            state: *state,
+        };
+        let all = Endpoints(ports.iter().map(endpoint).collect());
+        model.endpoints.insert(ClusterId::new("cart"), Arc::new(all));
+    }
+
+    #[test]
+    fn what_is_known_of_an_endpoint_outlives_a_change() {
+        let mut builder = Builder::default();
+        let mut old = model();
+        endpoints(&mut old, &[(1, EndpointState::Ready), (2, EndpointState::Ready)]);
+        let delta = delta::diff(&Model::default(), &old);
+        let (first, refused) = builder.build(&Generation::default(), &old, &delta);
+        assert!(refused.clusters.contains_key("cart"), "{refused:?}");
+        let cart = |generation: &Generation| {
+            Arc::clone(generation.cluster(&ClusterId::new("cart")).expect("it is there"))
+        };
+        cart(&first).ready()[1].in_flight.store(7, Ordering::Relaxed);
+
+        let mut new = old.clone();
+        endpoints(&mut new, &[(2, EndpointState::Draining), (3, EndpointState::Ready)]);
+        let (second, _) = builder.build(&first, &new, &delta::diff(&old, &new));
+        let ports = |all: &[Arc<super::super::EndpointState>]| -> Vec<u16> {
+            all.iter().map(|endpoint| endpoint.address.port()).collect()
+        };
+        assert_eq!(ports(cart(&second).usable()), [3], "those that go get nothing new");
+        assert_eq!(ports(cart(&second).endpoints()), [3, 2]);
+        assert_eq!(cart(&second).endpoints()[1].in_flight.load(Ordering::Relaxed), 7);
+
+        let mut last = new.clone();
+        endpoints(&mut last, &[(2, EndpointState::Draining)]);
+        let (third, _) = builder.build(&second, &last, &delta::diff(&new, &last));
+        assert_eq!(ports(cart(&third).usable()), [2], "unless there is nobody else");
+    }
+
+    #[test]
+    fn what_did_not_change_is_taken_over() {
+        let mut builder = Builder::default();
+        let mut old = model();
+        let gateway = Gateway {
+            namespace: "shop".into(),
+            name: "web".into(),
+            addresses: vec![[127, 0, 0, 1].into()],
+            client_certificate: None,
+        };
+        old.gateways.insert(GatewayId::new("web"), Arc::new(gateway));
+        let listener = |protocol| Listener {
+            gateway: GatewayId::new("web"),
+            name: "http".into(),
+            port: 80,
+            hostname: HostPattern::Any,
+            protocol,
+        };
+        let id = ListenerId::new("http");
+        old.listeners.insert(id.clone(), Arc::new(listener(ListenerProtocol::Http)));
+        let delta = delta::diff(&Model::default(), &old);
+        let (first, _) = builder.build(&Generation::default(), &old, &delta);
+        let mut new = old.clone();
+        endpoints(&mut new, &[(1, EndpointState::Ready)]);
+        let (second, _) = builder.build(&first, &new, &delta::diff(&old, &new));
+        assert_eq!(second.number, 2);
+        assert!(Arc::ptr_eq(&first.listeners, &second.listeners));
+        assert!(Arc::ptr_eq(&first.ports, &second.ports));
+        assert_eq!(second.sockets().count(), 1);
+
+        // Two protocols on one port cannot both be had; the first by name stays.
+        let mut clash = new.clone();
+        let tcp = listener(ListenerProtocol::Tcp);
+        clash.listeners.insert(ListenerId::new("tcp"), Arc::new(tcp));
+        let (third, refused) = builder.build(&second, &clash, &delta::diff(&new, &clash));
+        assert!(refused.listeners.contains_key("tcp"), "{refused:?}");
+        assert_eq!(third.sockets().map(|(_, port)| port.listeners.len()).sum::<usize>(), 1);
+    }
+}

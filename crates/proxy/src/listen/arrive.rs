@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use fairway_model::filter::Scheme;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -113,8 +112,10 @@ impl Arrival {
         let generation = self.worker.generation();
         let listener = self.port.listeners.first().and_then(|id| generation.listener(id)).cloned();
         drop(generation);
-        if let Some(listener) = listener {
-            self.bytes(io, listener, None).await;
+        let Some(listener) = listener else { return };
+        let client = self.client(listener, None);
+        if let Some(target) = client.target(&self.worker) {
+            tcp::serve(io, client, target, &self.worker).await;
         }
     }
 
@@ -139,9 +140,10 @@ impl Arrival {
                 Box::pin(self.terminated(io, hello, listener, (config, deadline))).await;
             }
             ListenerMode::TlsPassthrough => {
-                let server_name = hello.server_name.clone();
+                let client = self.client(listener, hello.server_name.clone());
+                let Some(target) = client.target(&self.worker) else { return };
                 let io = Prefixed::new(hello.into_bytes(), io);
-                Box::pin(self.bytes(io, listener, server_name)).await;
+                Box::pin(tcp::serve(io, client, target, &self.worker)).await;
             }
             ListenerMode::Refused(_) => self.handshake_failed(),
             // Not on a port of TLS, which a generation has checked.
@@ -200,6 +202,8 @@ impl Arrival {
         downstream::serve(io, connection, self.worker).await;
     }
 
+    /// What leads nowhere is closed before the handshake, like an unknown server name: afterwards
+    /// the client would take it for a backend that hangs up.
     async fn terminated(
         self,
         io: TcpStream,
@@ -207,17 +211,14 @@ impl Arrival {
         listener: Arc<ListenerState>,
         how: (Arc<ServerConfig>, Instant),
     ) {
-        let server_name = hello.server_name.clone();
+        let client = self.client(listener, hello.server_name.clone());
+        let Some(target) = client.target(&self.worker) else { return };
         if let Some(io) = Box::pin(self.handshake(io, hello, how)).await {
-            self.bytes(io, listener, server_name).await;
+            tcp::serve(io, client, target, &self.worker).await;
         }
     }
 
-    async fn bytes<IO>(self, io: IO, listener: Arc<ListenerState>, server_name: Option<Arc<str>>)
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        let client = tcp::Client { peer: self.peer, listener, server_name };
-        tcp::serve(io, client, &self.worker).await;
+    fn client(&self, listener: Arc<ListenerState>, server_name: Option<Arc<str>>) -> tcp::Client {
+        tcp::Client { peer: self.peer, listener, server_name }
     }
 }

@@ -23,21 +23,24 @@ pub(crate) struct Client {
     pub(crate) server_name: Option<Arc<str>>,
 }
 
-/// Serves a connection to its end. One that no backend takes is closed: there is no other way to
+impl Client {
+    /// Chooses where it goes; `None` when it is not to be served. The connection may outlive many
+    /// generations, so it keeps none.
+    pub(crate) fn target(&self, worker: &Worker) -> Option<Target> {
+        let generation = worker.generation();
+        let server_name = self.server_name.as_deref();
+        target::choose(&generation, &self.listener, server_name, self.peer.ip())
+    }
+}
+
+/// Serves a connection to its end. One that no endpoint takes is closed: there is no other way to
 /// say so.
-pub(crate) async fn serve<IO>(mut io: IO, client: Client, worker: &Rc<Worker>)
+pub(crate) async fn serve<IO>(mut io: IO, client: Client, mut target: Target, worker: &Rc<Worker>)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let cells = worker.metrics().listener(&client.listener.id);
     cells.connection();
-    let target = {
-        // The connection may outlive many generations, so it keeps none.
-        let generation = worker.generation();
-        let server_name = client.server_name.as_deref();
-        target::choose(&generation, &client.listener, server_name, client.peer.ip())
-    };
-    let Some(mut target) = target else { return };
     let relayed = match connect(&mut target, worker).await {
         Some((upstream, in_flight)) => {
             let relayed = Box::pin(through(&mut io, upstream, &target, &client, worker)).await;

@@ -122,6 +122,22 @@ async fn the_most_specific_listener_answers_for_a_server_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_no_route_takes_is_closed_before_the_handshake() {
+    let authority = Authority::new();
+    let mut model = rig::model();
+    rig::certificate(&mut model, "secret", &authority.sign(&["a.test", "b.test"]));
+    terminated(&mut model, "tls", "*.test", rig::ends_tls(&["secret"])).await;
+    rig::stream_route(&mut model, "tls", "tls", ("a.test", 1), &[("tls", 1)]);
+    let mut rig = Rig::start(1, model);
+    let config = client(&authority, None, &[]);
+    let address = rig.address("tls");
+    assert_eq!(first_line(&config, address, "a.test").await.expect("it is served"), "tls");
+    is_closed_without_a_word(&config, address, "b.test").await;
+    rig.change(|model| rig::stream_route(model, "tls", "tls", ("a.test", 1), &[("tls", 0)]));
+    is_closed_without_a_word(&config, address, "a.test").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn https_offers_both_versions_of_http_and_certificates_are_chosen_by_name() {
     let authority = Authority::new();
     let mut model = rig::model();
