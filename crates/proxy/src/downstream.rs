@@ -1,14 +1,28 @@
-//! Placeholder.
+//! Clients' connections: which version of HTTP is spoken on one, its requests one after another or
+//! side by side, and its end. What is done with a request is [`crate::http`]'s.
 
-use std::net::SocketAddr;
+mod h1;
+mod h2;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use fairway_model::filter::Scheme;
 use fairway_model::{GatewayId, ListenerId};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use crate::drain::DrainSignal;
+use crate::http::clock::Clock;
+use crate::http::wire::Io;
+use crate::message;
+use crate::metrics::ListenerCells;
+use crate::settings::Settings;
+use crate::tls::Prefixed;
 use crate::worker::Worker;
 
 /// What is known of a client's connection before its first request.
@@ -29,10 +43,116 @@ pub(crate) struct Connection {
     pub(crate) drain: DrainSignal,
 }
 
+/// A client's connection with the thread that serves it.
+pub(crate) struct Client {
+    pub(crate) connection: Connection,
+    pub(crate) worker: Rc<Worker>,
+    /// The cells of the listener whose rules applied last: nearly always that of the next request.
+    cells: RefCell<Option<(ListenerId, Arc<ListenerCells>)>>,
+}
+
+impl Client {
+    fn new(connection: Connection, worker: Rc<Worker>) -> Self {
+        Self { connection, worker, cells: RefCell::default() }
+    }
+
+    /// Gives the client's address; an IPv4 address inside of IPv6 as what it is.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.connection.peer.ip().to_canonical()
+    }
+
+    /// Counts something of a listener.
+    pub(crate) fn count(&self, listener: &ListenerId, count: impl FnOnce(&ListenerCells)) {
+        let mut known = self.cells.borrow_mut();
+        match &*known {
+            Some((id, cells)) if id == listener => count(cells),
+            Some(_) | None => {
+                let cells = self.worker.metrics().listener(listener);
+                cells.connection();
+                count(&cells);
+                *known = Some((listener.clone(), cells));
+            }
+        }
+    }
+
+    fn scheme(&self) -> message::Scheme {
+        match self.connection.scheme {
+            Scheme::Http => message::Scheme::Http,
+            Scheme::Https => message::Scheme::Https,
+        }
+    }
+}
+
 /// Serves one client's connection to its end.
 pub(crate) async fn serve<IO>(io: IO, connection: Connection, worker: Rc<Worker>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let _ = (io, connection, worker);
+    let client = Rc::new(Client::new(connection, worker));
+    Box::pin(serve_io(Box::new(io), client)).await;
+}
+
+/// What every connection of HTTP/2 begins with (RFC 9113 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Bytes read to tell the versions apart. Most requests fit and cost no second read.
+const FIRST: usize = 4096;
+
+async fn serve_io(mut io: Box<dyn Io>, client: Rc<Client>) {
+    if client.connection.alpn_h2 {
+        return h2::serve(io, client).await;
+    }
+    // ALPN said HTTP/1.1, or nothing: then HTTP/2 is no surprise only in clear text.
+    if client.connection.listener.is_some() {
+        return h1::serve(io, BytesMut::new(), client).await;
+    }
+    let clock = Clock::default();
+    let timeouts = &client.worker.settings().timeouts;
+    let mut deadline = Instant::now() + timeouts.keep_alive;
+    let mut first = BytesMut::new();
+    while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
+        let read = async {
+            tokio::select! {
+                biased;
+                read = read_some(&mut io, &mut first) => read,
+                () = client.connection.drain.begun(), if first.is_empty() => 0,
+            }
+        };
+        match clock.until(|| deadline, read).await {
+            Some(0) | None => return,
+            Some(_) => {}
+        }
+        deadline = Instant::now() + timeouts.header;
+    }
+    drop(clock);
+    if first.starts_with(PREFACE) {
+        h2::serve(Box::new(Prefixed::new(first.into(), io)), client).await;
+    } else {
+        h1::serve(io, first, client).await;
+    }
+}
+
+/// Reads once; 0 at the end or when the connection broke. Holds no memory while nothing comes.
+async fn read_some(io: &mut Box<dyn Io>, to: &mut BytesMut) -> usize {
+    poll_fn(|task| {
+        let mut space = [0; FIRST];
+        let mut buffer = ReadBuf::new(&mut space);
+        std::pin::Pin::new(&mut *io).poll_read(task, &mut buffer).map(|read| {
+            to.extend_from_slice(buffer.filled());
+            read.map_or(0, |()| buffer.filled().len())
+        })
+    })
+    .await
+}
+
+/// What a request's head may be like.
+fn limits(settings: &Settings) -> message::Limits {
+    let limits = &settings.limits;
+    message::Limits {
+        // The target's own bound, with room for a method and the version.
+        first_line: limits.target_bytes + 64,
+        head: limits.header_bytes,
+        fields: limits.header_fields.min(message::Limits::MAX_FIELDS),
+        ..message::Limits::default()
+    }
 }
