@@ -322,7 +322,7 @@ mod tests {
             protocol,
         };
         let id = ListenerId::new("http");
-        old.listeners.insert(id.clone(), Arc::new(listener(ListenerProtocol::Http)));
+        old.listeners.insert(id, Arc::new(listener(ListenerProtocol::Http)));
         let delta = delta::diff(&Model::default(), &old);
         let (first, _) = builder.build(&Generation::default(), &old, &delta);
         let mut new = old.clone();

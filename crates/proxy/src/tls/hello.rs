@@ -39,7 +39,11 @@ impl Hello {
                 continue;
             }
             while let Some(mut unfed) = bytes.get(fed..).filter(|unfed| !unfed.is_empty()) {
-                fed += acceptor.read_tls(&mut unfed)?;
+                let taken = acceptor.read_tls(&mut unfed)?;
+                if taken == 0 {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                fed += taken;
                 let accepted = acceptor.accept();
                 let accepted = accepted.map_err(|(error, _)| io::Error::other(error))?;
                 if let Some(accepted) = accepted {

@@ -38,15 +38,9 @@ async fn answers(address: SocketAddr) -> std::io::Result<()> {
     }
 }
 
-/// A port that nobody has now. Somebody may take it before it is used: then the test says so.
-fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind((rig::LOOPBACK, 0)).expect("a port is free");
-    socket.local_addr().expect("it is bound").port()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_listens_before_the_first_model_nor_without_an_address() {
-    let port = free_port();
+    let port = rig::free_port();
     let mut model = with_backend().await;
     served(&mut model, "one", port);
     let gateway = GatewayId::new(rig::GATEWAY);
@@ -70,7 +64,7 @@ async fn nothing_listens_before_the_first_model_nor_without_an_address() {
 async fn a_port_in_use_fails_alone_and_is_bound_once_it_is_free() {
     let taken = std::net::TcpListener::bind((rig::LOOPBACK, 0)).expect("a port is free");
     let taken_address = taken.local_addr().expect("it is bound");
-    let (offset, free) = (1_000, free_port());
+    let (offset, free) = (1_000, rig::free_port());
     let mut model = with_backend().await;
     served(&mut model, "taken", taken_address.port() - offset);
     served(&mut model, "free", free - offset);
@@ -233,4 +227,33 @@ fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
     let pages = text.split(' ').nth(1).and_then(|word| word.parse::<usize>().ok());
     pages.expect("the second word is a number") * 4096
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_may_pass_to_another_gateway_without_a_gap() {
+    let port = rig::free_port();
+    let mut model = with_backend().await;
+    served(&mut model, "one", port);
+    rig::cluster(&mut model, "b", BackendProtocol::Tcp, &[rig::echo("b").await]);
+    let settings = Settings { threads: 4, ..Settings::default() };
+    let mut rig = Rig::start_with(settings, model);
+    let address = rig.address("one");
+    let mut open = TcpStream::connect(address).await.expect("it listens");
+    assert_eq!(rig::line(&mut open).await.expect("it answers"), "a");
+    let other = GatewayId::new("gateway/test/other");
+    rig.change(|model| {
+        let gateway = Arc::clone(model.gateways.get(rig::GATEWAY).expect("it is there"));
+        model.gateways.clear();
+        model.gateways.insert(other.clone(), gateway);
+        model.listeners.clear();
+        model.routes.clear();
+        rig::listener(model, "two", port, "*", ListenerProtocol::Tcp);
+        Arc::make_mut(model.listeners.get_mut("two").expect("it was put")).gateway = other;
+        rig::stream_route(model, "two", "two", ("*", 1), &[("b", 1)]);
+    });
+    assert_eq!(rig.address("two"), address);
+    let mut io = TcpStream::connect(address).await.expect("it listens");
+    assert_eq!(rig::line(&mut io).await.expect("it answers"), "b");
+    open.write_all(b"still here\n").await.expect("it is open");
+    assert_eq!(rig::line(&mut open).await.expect("it is open"), "still here");
 }

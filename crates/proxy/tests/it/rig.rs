@@ -234,6 +234,12 @@ pub(crate) async fn echo(name: &'static str) -> SocketAddr {
     address
 }
 
+/// A port that nobody has now. Somebody may take it before it is used: then the test says so.
+pub(crate) fn free_port() -> u16 {
+    let socket = std::net::TcpListener::bind((LOOPBACK, 0)).expect("a port is free");
+    socket.local_addr().expect("it is bound").port()
+}
+
 /// Reads to the end of a line; what came before the end of the stream if there is none.
 pub(crate) async fn line(io: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result<String> {
     let mut line = Vec::new();

@@ -113,3 +113,24 @@ async fn a_session_moves_when_its_endpoint_or_its_share_goes() {
     let dropped = || rig.proxy.metrics().counter(Counter::UdpDropped);
     rig::until("it is dropped", || dropped() == 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_goes_still_answers_and_may_come_back_at_once() {
+    let port = rig::free_port();
+    let mut model = with_backends(&[("a", 1)]).await;
+    rig::listener(&mut model, "udp", port, "*", ListenerProtocol::Udp);
+    let settings = Settings { threads: 4, ..Settings::default() };
+    let mut rig = Rig::start_with(settings, model);
+    let socket = client(&rig).await;
+    for _ in 0..10 {
+        assert_eq!(ask(&socket, "1").await.expect("it is answered").0, "a");
+        socket.send(b"2").await.expect("it is sent");
+        rig.change(|model| drop(model.listeners.remove("udp")));
+        let mut buffer = [0; 64];
+        let answer = tokio::time::timeout(Duration::from_secs(2), socket.recv(&mut buffer)).await;
+        answer.expect("in time").expect("what was sent before is answered");
+        rig.change(|model| rig::listener(model, "udp", port, "*", ListenerProtocol::Udp));
+        assert_eq!(rig.error("udp"), None);
+    }
+    assert_eq!(ask(&socket, "3").await.expect("it is answered").0, "a");
+}
