@@ -70,6 +70,22 @@ pub fn encode(model: &Model) -> Vec<u8> {
     serde_json::to_vec(&file).expect("all map keys are strings and no serializer of ours fails")
 }
 
+/// Gives a model as JSON for people to read: private keys are not in it.
+///
+/// # Panics
+/// Never; see [`encode`].
+#[must_use]
+pub fn redacted(model: &Model) -> serde_json::Value {
+    let mut shown = serde_json::to_value(model).expect("see `encode`");
+    let secrets = shown.get_mut("secrets").and_then(serde_json::Value::as_object_mut);
+    for secret in secrets.into_iter().flat_map(serde_json::Map::values_mut) {
+        if let Some(key) = secret.pointer_mut("/certificate/key") {
+            *key = "[redacted]".into();
+        }
+    }
+    shown
+}
+
 /// Reads a model and checks that every Id in it points somewhere.
 ///
 /// # Errors
@@ -137,5 +153,22 @@ mod tests {
         assert!(decode_delta(&model).is_err());
         assert!(decode(&encode_delta(&Delta::default())).is_err());
         assert!(decode(b"").is_err());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SecretId;
+    use crate::secret::{PrivateKey, Secret};
+    use std::sync::Arc;
+
+    #[test]
+    fn keys_are_not_shown() {
+        let secret = Secret::Certificate { chain: "chain".into(), key: PrivateKey::new("private") };
+        let mut model = Model::default();
+        model.secrets.insert(SecretId::new("secret/shop/tls"), Arc::new(secret));
+        let shown = redacted(&model).to_string();
+        assert!(shown.contains("chain") && !shown.contains("private"), "{shown}");
     }
 }

@@ -46,12 +46,12 @@ pub fn connect(model: Arc<Model>) -> (Publisher, Subscriber) {
 }
 
 impl Publisher {
-    /// Sends what `model` changes, and gives the number of the update that an [`Ack`] will name.
-    /// Nothing is sent, and `None` given, when nothing changed.
+    /// Sends what `model` changes, and gives the update; an [`Ack`] will name its number. Nothing is sent,
+    /// and `None` given, when nothing changed.
     ///
     /// # Errors
     /// The subscriber is gone.
-    pub async fn publish(&mut self, model: Arc<Model>) -> Result<Option<u64>, Closed> {
+    pub async fn publish(&mut self, model: Arc<Model>) -> Result<Option<Update>, Closed> {
         let delta = delta::diff(&self.sent, &model);
         self.sent = model;
         if delta.is_empty() {
@@ -59,8 +59,8 @@ impl Publisher {
         }
         self.sequence += 1;
         let update = Update { sequence: self.sequence, delta };
-        self.updates.send(update).await.map_err(|_closed| Closed)?;
-        Ok(Some(self.sequence))
+        self.updates.send(update.clone()).await.map_err(|_closed| Closed)?;
+        Ok(Some(update))
     }
 
     /// Waits for the next acknowledgement. Cancelling it loses none.
@@ -118,9 +118,13 @@ mod tests {
     #[tokio::test]
     async fn subscriber_follows_publisher_by_deltas() {
         let (mut publisher, mut subscriber) = connect(Arc::default());
-        assert_eq!(publisher.publish(model(&["a", "b"])).await, Ok(Some(1)));
-        assert_eq!(publisher.publish(model(&["a", "b"])).await, Ok(None), "nothing changed");
-        assert_eq!(publisher.publish(model(&["b", "c"])).await, Ok(Some(2)));
+        let mut publish = async |names: &[&str]| {
+            let update = publisher.publish(model(names)).await.expect("the other side is there");
+            update.map(|update| update.sequence)
+        };
+        assert_eq!(publish(&["a", "b"]).await, Some(1));
+        assert_eq!(publish(&["a", "b"]).await, None, "nothing changed");
+        assert_eq!(publish(&["b", "c"]).await, Some(2));
 
         let first = subscriber.next().await.expect("an update");
         assert_eq!(first.sequence, 1);
@@ -137,7 +141,7 @@ mod tests {
     async fn a_lost_side_is_an_error_not_a_hang() {
         let (mut publisher, subscriber) = connect(Arc::default());
         drop(subscriber);
-        assert_eq!(publisher.publish(model(&["a"])).await, Err(Closed));
+        assert_eq!(publisher.publish(model(&["a"])).await.map(drop), Err(Closed));
         assert_eq!(publisher.acknowledged().await, Err(Closed));
         let (publisher, mut subscriber) = connect(Arc::default());
         drop(publisher);
