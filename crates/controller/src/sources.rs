@@ -9,6 +9,7 @@ pub mod field;
 pub mod files;
 pub mod key;
 pub mod problem;
+pub mod revive;
 pub mod stamp;
 pub mod watch;
 pub mod yaml;

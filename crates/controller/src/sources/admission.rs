@@ -102,19 +102,19 @@ impl Admission {
         let known: Vec<_> = self.schemas.of_group(group).collect();
         let names = known.iter().map(|schema| schema.kind.as_str());
         let near = nearest(kind, names).map(|near| format!("write \"kind: {near}\""));
-        let path = FieldPath::root().key("kind");
-        let message = format!("there is no kind {kind} in {group:?}");
-        if known.iter().any(|schema| schema.origin == Origin::Custom) {
-            // In a group that we know wholly, a kind that we do not know is a mistake.
-            return Identity::Unclear(Finding::error(path, message).with_remedy_if(near));
-        }
-        let elsewhere = self.schemas.named(kind).find(|schema| schema.origin == Origin::Custom);
         let remedy = near.or_else(|| {
-            let schema = elsewhere?;
+            let schema = self.schemas.named(kind).find(|schema| schema.origin == Origin::Custom)?;
             Some(format!("write \"apiVersion: {}\"", schema.api_version(schema.preferred()?)))
         });
-        let foreign = group.contains('.') && !group.ends_with(".k8s.io");
-        let slip = remedy.filter(|_| !foreign);
+        let path = FieldPath::root().key("kind");
+        let group = if group.is_empty() { "the core group" } else { group };
+        let message = format!("there is no kind {kind} in {group}");
+        if known.iter().any(|schema| schema.origin == Origin::Custom) {
+            // In a group that we know wholly, a kind that we do not know is a mistake.
+            return Identity::Unclear(Finding::error(path, message).with_remedy_if(remedy));
+        }
+        // Of others, only those whose name is all but one of ours in a group of ours.
+        let slip = remedy.filter(|_| !known.is_empty());
         Identity::Ignored(slip.map(|remedy| Finding::warning(path, message).with_remedy(remedy)))
     }
 

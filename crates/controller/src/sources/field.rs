@@ -14,8 +14,8 @@ pub enum Step {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Trail<'a> {
     Root,
-    Key(&'a Trail<'a>, &'a str),
-    Index(&'a Trail<'a>, usize),
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
 }
 
 impl Trail<'_> {

@@ -169,7 +169,8 @@ impl FileSource {
 
     /// Forgets files that are gone, unless they are to be held. True if anything was forgotten.
     fn remove_missing(&mut self, listing: &Listing) -> bool {
-        let hidden = |path: &Path| listing.unreadable.iter().any(|(above, _)| path.starts_with(above));
+        let hidden =
+            |path: &Path| listing.unreadable.iter().any(|(above, _)| path.starts_with(above));
         let missing: Vec<PathBuf> = self
             .files
             .iter()
@@ -240,9 +241,12 @@ impl FileSource {
                 .chunks_mut(share)
                 .map(|share| scope.spawn(|| read_each(share, &Admission::new(&self.schemas))))
                 .collect();
-            threads.into_iter().fold(false, |dirty, thread| {
-                thread.join().expect("reading a file panics only on a bug") || dirty
-            })
+            // All are joined, whatever the first ones say.
+            let dirty: Vec<bool> = threads
+                .into_iter()
+                .map(|thread| thread.join().expect("reading a file panics only on a bug"))
+                .collect();
+            dirty.contains(&true)
         })
     }
 
@@ -269,7 +273,8 @@ impl FileSource {
         let count = |state: &FileState| state.entries.iter().filter(|e| e.good.is_some()).count();
         let below = self.files.iter().filter(|(file, _)| file.starts_with(path));
         let kept: usize = below.map(|(_, state)| count(state)).sum();
-        let problem = Problem::of_file(&shown(path), Position::START, format!("cannot be read: {error}"));
+        let problem =
+            Problem::of_file(&shown(path), Position::START, format!("cannot be read: {error}"));
         Problem { last_good_counts: kept > 0, ..problem }
     }
 
@@ -290,7 +295,11 @@ impl FileSource {
 }
 
 fn read_each(jobs: &mut [(PathBuf, FileState)], admission: &Admission) -> bool {
-    jobs.iter_mut().fold(false, |dirty, job| read(job, admission) || dirty)
+    let mut dirty = false;
+    for job in jobs {
+        dirty |= read(job, admission);
+    }
+    dirty
 }
 
 /// Reads one file. True if what it holds may differ from before.

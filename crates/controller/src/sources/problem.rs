@@ -123,12 +123,7 @@ mod tests {
             file: "examples/x.yaml".into(),
             position: Position { line: 12, column: 9 },
             severity: Severity::Error,
-            object: Some(ObjectKey::new(
-                "gateway.networking.k8s.io",
-                "HTTPRoute",
-                "shop",
-                "cart",
-            )),
+            object: Some(ObjectKey::new("gateway.networking.k8s.io", "HTTPRoute", "shop", "cart")),
             field: "spec.rules[0].matches[0].path.value".to_owned(),
             message: "must start with \"/\"".to_owned(),
             remedy: Some("write \"/cart\"".to_owned()),

@@ -7,9 +7,9 @@
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use foldhash::quality::FixedState;
 use fairway_api::kind::{self, AnyObject};
 use foldhash::HashMap;
+use foldhash::quality::FixedState;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -31,6 +31,10 @@ impl AdmittedObject {
     }
 
     /// As JSON, `apiVersion` and `kind` included.
+    ///
+    /// # Panics
+    ///
+    /// Never: what was read from JSON can be written as JSON.
     pub fn to_value(&self) -> Value {
         self.object.to_value().expect("what was read from JSON can be written as JSON")
     }

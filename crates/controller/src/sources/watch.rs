@@ -161,7 +161,7 @@ fn watcher(root: PathBuf, heard: Arc<Heard>) -> notify::Result<RecommendedWatche
     notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // An error or an overflow means that something was missed.
         let paths = match event {
-            Ok(event) if !is_change(&event.kind) => return,
+            Ok(event) if !is_change(event.kind) => return,
             Ok(event) => event.paths,
             Err(_) => Vec::new(),
         };
@@ -177,9 +177,9 @@ fn watcher(root: PathBuf, heard: Arc<Heard>) -> notify::Result<RecommendedWatche
 }
 
 /// Our own reading of files is an event, too.
-fn is_change(kind: &EventKind) -> bool {
+fn is_change(kind: EventKind) -> bool {
     match kind {
-        EventKind::Access(access) => *access == AccessKind::Close(AccessMode::Write),
+        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         EventKind::Any
         | EventKind::Create(_)
         | EventKind::Modify(_)

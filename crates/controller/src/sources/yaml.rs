@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Value};
 
 use super::problem::Position;
@@ -46,7 +46,11 @@ pub struct SyntaxError {
 pub fn parse(text: &str) -> Result<Vec<Document>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::default();
-    for event in Parser::new_from_str(text) {
+    let limits = granit_parser::options! {
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+    };
+    for event in Parser::new_from_str_with_options(text, limits) {
         let (event, span) = event.map_err(|error| from_scan(&error, text))?;
         builder.take(event, position(&span))?;
     }
@@ -67,7 +71,11 @@ fn from_scan(error: &ScanError, text: &str) -> SyntaxError {
     } else {
         None
     };
-    SyntaxError { position, message: format!("not valid YAML: {}", error.info()), remedy }
+    let message = match error.kind() {
+        ErrorKind::RecursionLimitExceeded => too_deep(),
+        _ => format!("not valid YAML: {}", error.info()),
+    };
+    SyntaxError { position, message, remedy }
 }
 
 /// A value with its places, as it grows.
@@ -116,7 +124,9 @@ struct Builder {
 impl Builder {
     fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), SyntaxError> {
         match event {
-            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag, at),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(&text, style, anchor, tag.as_deref(), at)
+            }
             Event::SequenceStart(_, anchor, _) => {
                 self.open(anchor, at, Content::List(Vec::new(), Vec::new()))
             }
@@ -140,7 +150,7 @@ impl Builder {
 
     fn open(&mut self, anchor: usize, at: Position, content: Content) -> Result<(), SyntaxError> {
         if self.stack.len() >= MAX_DEPTH {
-            return Err(refuse(at, format!("nested deeper than {MAX_DEPTH} levels"), None));
+            return Err(refuse(at, too_deep(), None));
         }
         if self.expects_key() {
             let remedy = "write a plain name before the colon, and quote text that begins with \
@@ -154,9 +164,10 @@ impl Builder {
     fn close(&mut self) -> Result<(), SyntaxError> {
         let Some(Frame { anchor, at, content }) = self.stack.pop() else { return Ok(()) };
         let node = match content {
-            Content::List(values, items) => {
-                Node { value: Value::Array(values), places: Places { at, shape: Shape::List(items) } }
-            }
+            Content::List(values, items) => Node {
+                value: Value::Array(values),
+                places: Places { at, shape: Shape::List(items) },
+            },
             Content::Map(map) => map.finish(at)?,
         };
         self.add(anchor, node, at)
@@ -167,7 +178,7 @@ impl Builder {
         text: &str,
         style: ScalarStyle,
         anchor: usize,
-        tag: Option<std::borrow::Cow<'_, Tag>>,
+        tag: Option<&Tag>,
         at: Position,
     ) -> Result<(), SyntaxError> {
         if text.len() > MAX_SCALAR {
@@ -175,7 +186,7 @@ impl Builder {
             return Err(refuse(at, "a value of more than 1.5 MiB", Some(remedy)));
         }
         let plain = style == ScalarStyle::Plain;
-        let suffix = tag.as_deref().and_then(|tag| tag.core_suffix());
+        let suffix = tag.and_then(Tag::core_suffix);
         let value = scalar::resolve(text, plain, suffix)
             .map_err(|message| refuse(at, message, Some("put the value in quotes")))?;
         if self.expects_key() {
@@ -294,6 +305,10 @@ impl OpenMap {
             }
         }
     }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {MAX_DEPTH} levels")
 }
 
 fn weight(value: &Value) -> usize {

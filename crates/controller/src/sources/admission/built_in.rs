@@ -34,7 +34,8 @@ fn service(value: &mut Value, findings: &mut Vec<Finding>) {
     let spec_path = FieldPath::root().key("spec");
     for (index, port) in ports.iter_mut().flat_map(|ports| ports.iter_mut()).enumerate() {
         let Some(port) = port.as_object_mut() else { continue };
-        if let (false, Some(number)) = (port.contains_key("targetPort"), port.get("port").cloned()) {
+        if let (false, Some(number)) = (port.contains_key("targetPort"), port.get("port").cloned())
+        {
             port.insert("targetPort".to_owned(), number);
         }
         let path = spec_path.key("ports").index(index);
@@ -46,7 +47,8 @@ fn service(value: &mut Value, findings: &mut Vec<Finding>) {
             );
         }
     }
-    let names: Vec<_> = ports.iter().flat_map(|ports| ports.iter()).map(|p| p.get("name")).collect();
+    let names: Vec<_> =
+        ports.iter().flat_map(|ports| ports.iter()).map(|p| p.get("name")).collect();
     for (index, name) in names.iter().enumerate() {
         if let (Some(name), true) = (name, names.iter().take(index).any(|other| other == name)) {
             let path = spec_path.key("ports").index(index).key("name");

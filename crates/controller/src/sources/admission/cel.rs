@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use kube_cel::KubeCelExt;
 use kube_cel::cel::extractors::This;
 use kube_cel::cel::objects::{Key, Map as CelMap};
 use kube_cel::cel::{Context, ExecutionError, Program, Value as CelValue};
-use kube_cel::KubeCelExt;
 use regex::Regex;
 use serde_json::{Map, Value};
 
@@ -51,7 +51,8 @@ impl Rule {
         if source.contains("oldSelf") {
             return None;
         }
-        let message = text("message").map_or_else(|| format!("breaks the rule {source}"), str::to_owned);
+        let message =
+            text("message").map_or_else(|| format!("breaks the rule {source}"), str::to_owned);
         let field = text("fieldPath").map(FieldPath::parse);
         Some(Self { source, message, field, program: OnceLock::new() })
     }
@@ -214,8 +215,26 @@ fn plain(value: &Value) -> CelValue {
 /// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules>.
 fn escape(name: &str) -> String {
     const RESERVED: [&str; 21] = [
-        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for",
-        "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void",
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
         "while",
     ];
     if RESERVED.contains(&name) {

@@ -15,6 +15,8 @@ use words::{describe, quote, type_remedy};
 
 /// A file with a thousand mistakes is one mistake; the rest of the list would help nobody.
 const MAX_FINDINGS: usize = 20;
+/// What is said of a form that `not` excludes: not much, so that any other reason is better.
+const EXCLUDED: &str = "has a form that is not allowed here";
 
 /// Adds what is wrong with `value` to `findings`.
 pub(crate) fn check(node: &Node, value: &Value, trail: Trail<'_>, findings: &mut Vec<Finding>) {
@@ -232,7 +234,11 @@ fn check_logic(logic: &Logic, value: &Value, trail: Trail<'_>, findings: &mut Ve
 
 /// None of the forms fits: why not the ones that come nearest, which are those that go deepest.
 fn neither(outcomes: Vec<Vec<Finding>>, trail: Trail<'_>) -> Finding {
-    let firsts: Vec<_> = outcomes.into_iter().filter_map(|inner| inner.into_iter().next()).collect();
+    let mut firsts: Vec<_> =
+        outcomes.into_iter().filter_map(|inner| inner.into_iter().next()).collect();
+    if firsts.iter().any(|finding| finding.message != EXCLUDED) {
+        firsts.retain(|finding| finding.message != EXCLUDED);
+    }
     let deepest = firsts.iter().map(|finding| finding.path.0.len()).max().unwrap_or_default();
     let near: Vec<_> = firsts.into_iter().filter(|f| f.path.0.len() == deepest).collect();
     let mut words: Vec<_> = near.iter().map(|finding| finding.message.as_str()).collect();

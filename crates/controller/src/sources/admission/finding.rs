@@ -17,11 +17,23 @@ pub struct Finding {
 
 impl Finding {
     pub(crate) fn error(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, path, message: message.into(), remedy: None, quote: false }
+        Self {
+            severity: Severity::Error,
+            path,
+            message: message.into(),
+            remedy: None,
+            quote: false,
+        }
     }
 
     pub(crate) fn warning(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, path, message: message.into(), remedy: None, quote: false }
+        Self {
+            severity: Severity::Warning,
+            path,
+            message: message.into(),
+            remedy: None,
+            quote: false,
+        }
     }
 
     #[must_use]

@@ -23,7 +23,8 @@ pub(super) fn clean(metadata: &mut Map<String, Value>, namespace: &str) {
     metadata.retain(|name, value| !SERVER_FIELDS.contains(&name.as_str()) && !value.is_null());
     if namespace.is_empty() {
         metadata.remove("namespace");
-    } else {
+    } else if metadata.get("namespace").is_none_or(Value::is_string) {
+        // One that is no text is left for the schema to refuse.
         metadata.insert("namespace".to_owned(), Value::String(namespace.to_owned()));
     }
 }
@@ -35,7 +36,10 @@ pub(super) fn check(key: &ObjectKey, value: &Value, findings: &mut Vec<Finding>)
     let (fits, wanted) = if label {
         (is_dns_label(&key.name), "a DNS label: at most 63 lower-case letters, digits and \"-\"")
     } else {
-        (is_dns_name(&key.name), "a DNS name: at most 253 lower-case letters, digits, \"-\" and \".\"")
+        (
+            is_dns_name(&key.name),
+            "a DNS name: at most 253 lower-case letters, digits, \"-\" and \".\"",
+        )
     };
     if !fits {
         let message = format!("{:?} is not {wanted}", key.name);

@@ -74,11 +74,20 @@ impl Schemas {
     }
 
     /// The kinds of Gateway API v1.6.3, of v1.7.0 as the newer release, and our own.
+    ///
+    /// # Panics
+    ///
+    /// Never, as a test shows: the CRDs are part of the program.
     pub fn bundled() -> Self {
         let texts = |version| gateway_api(version, Channel::Experimental).iter().map(|(_, t)| *t);
-        let schemas = Self::from_crds(texts(Release::V1_6_3))
-            .and_then(|schemas| schemas.with_newer(texts(Release::V1_7_0)));
-        schemas.expect("the CRDs are part of the program, and a test reads them")
+        let mut schemas = Self::from_crds(texts(Release::V1_6_3))
+            .and_then(|schemas| schemas.with_newer(texts(Release::V1_7_0)))
+            .expect("the CRDs are part of the program, and are YAML");
+        let mut compiler = Compiler::new();
+        for (_, crd) in fairway_api::crd::all() {
+            schemas.insert(&mut compiler, crd, Origin::Custom);
+        }
+        schemas
     }
 
     /// Adds a newer release of CRDs: objects that use what only it knows are held to it, and kinds
@@ -108,11 +117,15 @@ impl Schemas {
             .map_err(|error| SchemaError { line: error.position.line, message: error.message })?;
         let mut compiler = Compiler::new();
         for document in documents {
-            if let Some(kind) = KindSchema::of(&mut compiler, document.value, origin) {
-                self.kinds.insert((kind.group.clone(), kind.kind.clone()), kind);
-            }
+            self.insert(&mut compiler, document.value, origin);
         }
         Ok(())
+    }
+
+    fn insert(&mut self, compiler: &mut Compiler, crd: Value, origin: Origin) {
+        if let Some(kind) = KindSchema::of(compiler, crd, origin) {
+            self.kinds.insert((kind.group.clone(), kind.kind.clone()), kind);
+        }
     }
 
     pub(crate) fn find(&self, group: &str, kind: &str) -> Option<&KindSchema> {
@@ -151,7 +164,8 @@ impl KindSchema {
             .iter_mut()
             .filter_map(|version| Version::of(compiler, version))
             .collect();
-        versions.sort_by_key(|version| std::cmp::Reverse((version.served, maturity(&version.name))));
+        versions
+            .sort_by_key(|version| std::cmp::Reverse((version.served, maturity(&version.name))));
         Some(Self { group, kind, namespaced, origin, versions })
     }
 

@@ -19,10 +19,10 @@ pub(crate) struct Node {
     pub(crate) shape: Shape,
     pub(crate) nullable: bool,
     /// Ordered, so that defaults are filled in and suggestions made in one order.
-    pub(crate) properties: BTreeMap<Box<str>, Node>,
+    pub(crate) properties: BTreeMap<Box<str>, Self>,
     pub(crate) required: Vec<String>,
-    pub(crate) additional: Option<Box<Node>>,
-    pub(crate) items: Option<Box<Node>>,
+    pub(crate) additional: Option<Box<Self>>,
+    pub(crate) items: Option<Box<Self>>,
     /// Fields that the schema does not name are meant to be there.
     pub(crate) open: bool,
     /// A whole object with `apiVersion`, `kind` and `metadata` of its own.
@@ -136,7 +136,8 @@ impl Compiler {
             rules: Rules::of(schema),
             ..Node::default()
         };
-        for (name, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+        for (name, child) in
+            schema.get("properties").and_then(Value::as_object).into_iter().flatten()
         {
             node.properties.insert(name.as_str().into(), self.compile(child));
         }
@@ -169,10 +170,13 @@ impl Compiler {
             one: branches(self, "oneOf"),
             not: schema.get("not").map(|branch| self.compile(branch)),
         };
-        let empty = logic.all.is_empty() && logic.any.is_empty() && logic.one.is_empty();
+        let present = !logic.all.is_empty()
+            || !logic.any.is_empty()
+            || !logic.one.is_empty()
+            || logic.not.is_some();
         // The schemas' usual `anyOf: [integer, string]` says nothing that the shape does not.
         let redundant = shape(schema) == Shape::IntOrString && logic.all.is_empty();
-        (!(empty && logic.not.is_none()) && !redundant).then(|| Box::new(logic))
+        (present && !redundant).then(|| Box::new(logic))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::finding::Finding;
 use super::nearest::nearest;
 use super::schemas::Version;
-use super::structural::Node;
+use super::structural::{Node, Shape};
 use crate::sources::field::Trail;
 
 /// The fields that stand at the root of any object.
@@ -34,6 +34,8 @@ pub(crate) fn check<'a>(
 
 fn find(node: &Node, value: &Value, trail: Trail<'_>, findings: &mut Vec<Finding>) {
     match value {
+        // Where a list is wanted, that is the mistake, not its fields.
+        Value::Object(_) if !matches!(node.shape, Shape::Object | Shape::Any) => {}
         Value::Object(fields) => {
             for (name, value) in fields {
                 let trail = Trail::Key(&trail, name);

@@ -79,7 +79,7 @@ impl FileState {
         self.content = Some(content);
         let documents = match parse(bytes, &self.shown) {
             Ok(documents) => documents,
-            Err(problem) => return self.keep(problem),
+            Err(problem) => return self.keep(*problem),
         };
         let empty = bytes.iter().all(u8::is_ascii_whitespace);
         if empty && !self.entries.is_empty() {
@@ -95,7 +95,7 @@ impl FileState {
         let mut loader = Loader { file: self, before, admission, suspicious: false };
         for document in documents {
             for piece in split(document) {
-                loader.add(piece);
+                loader.add(&piece);
             }
         }
         loader.finish();
@@ -111,7 +111,7 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn add(&mut self, piece: Piece) {
+    fn add(&mut self, piece: &Piece) {
         let (key, schema) = match self.admission.identify(&piece.value) {
             Identity::Known(key, schema) => (key, schema),
             Identity::Ignored(finding) => {
@@ -188,13 +188,13 @@ fn is_error(finding: &Finding) -> bool {
 }
 
 /// Reads a file's documents.
-pub(super) fn parse(bytes: &[u8], file: &Arc<str>) -> Result<Vec<Document>, Problem> {
+pub(super) fn parse(bytes: &[u8], file: &Arc<str>) -> Result<Vec<Document>, Box<Problem>> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = good.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) + 1;
-        Problem::of_file(file, Position { line, column }, "not text in UTF-8")
-            .with_remedy("save the file as UTF-8")
+        let problem = Problem::of_file(file, Position { line, column }, "not text in UTF-8");
+        Box::new(problem.with_remedy("save the file as UTF-8"))
     })?;
     yaml::parse(text).or_else(|error| {
         // JSON has escapes that YAML has not; then the places are lost, but not the objects.
@@ -204,7 +204,7 @@ pub(super) fn parse(bytes: &[u8], file: &Arc<str>) -> Result<Vec<Document>, Prob
             return Ok(documents);
         }
         let problem = Problem::of_file(file, error.position, error.message);
-        Err(Problem { remedy: error.remedy, ..problem })
+        Err(Box::new(Problem { remedy: error.remedy, ..problem }))
     })
 }
 

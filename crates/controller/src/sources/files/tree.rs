@@ -91,7 +91,8 @@ fn read_directory(
             continue;
         }
         let path = entry.path();
-        let counts = matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "yml" | "json"));
+        let counts =
+            matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "yml" | "json"));
         let metadata = match fs::metadata(&path) {
             Ok(metadata) => metadata,
             // A link to nothing, or a file that has just gone.
@@ -110,12 +111,7 @@ fn read_directory(
     Ok(())
 }
 
-fn descend(
-    path: PathBuf,
-    metadata: &Metadata,
-    above: &mut Vec<(u64, u64)>,
-    listing: &mut Listing,
-) {
+fn descend(path: PathBuf, metadata: &Metadata, above: &mut Vec<(u64, u64)>, listing: &mut Listing) {
     let identity = (metadata.dev(), metadata.ino());
     if above.contains(&identity) || above.len() >= MAX_DEPTH {
         return;

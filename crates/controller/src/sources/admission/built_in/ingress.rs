@@ -44,7 +44,7 @@ pub(super) fn check(value: &Value, findings: &mut Vec<Finding>) {
 fn check_path(entry: &Value, at: &FieldPath, findings: &mut Vec<Finding>) {
     let path = entry.get("path").and_then(Value::as_str).unwrap_or_default();
     let loose = entry.get("pathType").is_some_and(|kind| kind == "ImplementationSpecific");
-    if !path.starts_with('/') && !(loose && path.is_empty()) {
+    if !path.starts_with('/') && (!loose || !path.is_empty()) {
         findings.push(
             Finding::error(at.key("path"), "must start with \"/\"")
                 .with_remedy(format!("write \"/{path}\"")),
@@ -52,9 +52,9 @@ fn check_path(entry: &Value, at: &FieldPath, findings: &mut Vec<Finding>) {
     } else if !loose {
         let bad_part = BAD_PARTS.into_iter().find(|part| path.contains(part));
         let bad = bad_part.or_else(|| BAD_ENDS.into_iter().find(|end| path.ends_with(end)));
-        findings.extend(bad.map(|bad| {
-            Finding::error(at.key("path"), format!("must not contain {bad:?}"))
-        }));
+        findings.extend(
+            bad.map(|bad| Finding::error(at.key("path"), format!("must not contain {bad:?}"))),
+        );
     }
     if let Some(backend) = entry.get("backend") {
         check_backend(backend, &at.key("backend"), findings);
@@ -82,8 +82,7 @@ fn check_backend(backend: &Value, at: &FieldPath, findings: &mut Vec<Finding>) {
             Finding::error(at, "names no port").with_remedy("add \"number\" or \"name\" below it"),
         ),
         (true, true) => findings.push(
-            Finding::error(at, "has both a name and a number")
-                .with_remedy("remove one of the two"),
+            Finding::error(at, "has both a name and a number").with_remedy("remove one of the two"),
         ),
         (true, false) | (false, true) => {}
     }

@@ -73,9 +73,10 @@ pub(super) fn pattern(source: &str, text: &str) -> (String, Option<String>) {
             word("a host name: lower-case letters, digits, \"-\" and \".\", \"*.\" in front only"),
             host_remedy(text).or(fold),
         ),
-        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" => {
-            (word("a DNS name: lower-case letters, digits, \"-\" and \".\""), host_remedy(text).or(fold))
-        }
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" => (
+            word("a DNS name: lower-case letters, digits, \"-\" and \".\""),
+            host_remedy(text).or(fold),
+        ),
         r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" => {
             (word("a DNS label: lower-case letters, digits and \"-\""), fold)
         }
@@ -86,7 +87,9 @@ pub(super) fn pattern(source: &str, text: &str) -> (String, Option<String>) {
             word("a duration such as 10s, 1m30s or 500ms"),
             text.parse::<u16>().ok().map(|seconds| format!("write {seconds}s")),
         ),
-        r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$" => (word("a header name: letters, digits, \"-\""), None),
+        r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$" => {
+            (word("a header name: letters, digits, \"-\""), None)
+        }
         r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$" => {
             (word("a kind: letters, digits and \"-\""), None)
         }

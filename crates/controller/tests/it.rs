@@ -1,0 +1,12 @@
+//! Integration tests of the controller, in one binary.
+
+#[cfg(test)]
+mod it {
+    mod source_admission;
+    mod source_defaults;
+    mod source_directory;
+    mod source_files;
+    mod source_hostile;
+    mod source_speed;
+    mod source_watch;
+}
