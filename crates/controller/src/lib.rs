@@ -1,3 +1,16 @@
 //! The loop and all I/O around the pure functions: sources, drivers, status, admin.
+#![forbid(unsafe_code)]
 
+// The loop.
+pub mod run;
+
+// Where objects come from.
+pub mod certificates;
 pub mod sources;
+
+// Where models and statuses go, and what is shown.
+pub mod admin;
+pub mod drivers;
+pub mod metrics;
+pub mod status;
+pub mod view;

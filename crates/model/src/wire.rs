@@ -135,6 +135,9 @@ fn check_version(bytes: &[u8], what: &'static str) -> Result<(), WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SecretId;
+    use crate::secret::{PrivateKey, Secret};
+    use std::sync::Arc;
 
     #[test]
     fn the_version_is_looked_at_first() {
@@ -154,14 +157,6 @@ mod tests {
         assert!(decode(&encode_delta(&Delta::default())).is_err());
         assert!(decode(b"").is_err());
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::SecretId;
-    use crate::secret::{PrivateKey, Secret};
-    use std::sync::Arc;
 
     #[test]
     fn keys_are_not_shown() {

@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
-use std::thread;
-use std::time::Duration;
 
 use fairway_controller::sources::admission::Schemas;
 use fairway_controller::sources::{FileSource, Placed, Scan};
@@ -14,21 +12,21 @@ use tempfile::TempDir;
 static SCHEMAS: LazyLock<Arc<Schemas>> = LazyLock::new(|| Arc::new(Schemas::bundled()));
 
 /// A temporary directory, and the source that reads it.
-pub struct Directory {
+pub(super) struct Directory {
     directory: TempDir,
-    pub source: FileSource,
+    pub(super) source: FileSource,
     clock: i64,
 }
 
 impl Directory {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let source = FileSource::new(directory.path().join("conf"), &SCHEMAS);
         fs::create_dir(directory.path().join("conf")).unwrap();
         Self { directory, source, clock: 0 }
     }
 
-    pub fn with(files: &[(&str, &str)]) -> Self {
+    pub(super) fn with(files: &[(&str, &str)]) -> Self {
         let mut directory = Self::new();
         for (name, text) in files {
             directory.write(name, text);
@@ -36,16 +34,16 @@ impl Directory {
         directory
     }
 
-    pub fn root(&self) -> PathBuf {
+    pub(super) fn root(&self) -> PathBuf {
         self.directory.path().join("conf")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.root().join(name)
     }
 
     /// Writes a file the way editors do: another file, renamed.
-    pub fn write(&mut self, name: &str, text: impl AsRef<[u8]>) {
+    pub(super) fn write(&mut self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let temporary = self.directory.path().join("new");
@@ -53,23 +51,23 @@ impl Directory {
         fs::rename(temporary, path).unwrap();
     }
 
-    pub fn remove(&mut self, name: &str) {
+    pub(super) fn remove(&mut self, name: &str) {
         fs::remove_file(self.path(name)).unwrap();
     }
 
     /// Scans, one second after the last scan.
-    pub fn scan(&mut self) -> Scan {
+    pub(super) fn scan(&mut self) -> Scan {
         self.clock += 1;
         self.source.scan(Timestamp::from_second(self.clock).unwrap())
     }
 
     /// Scans, and gives the problems, each as one line without the directory.
-    pub fn problems(&mut self) -> Vec<String> {
+    pub(super) fn problems(&mut self) -> Vec<String> {
         let scan = self.scan();
         self.lines(&scan)
     }
 
-    pub fn lines(&self, scan: &Scan) -> Vec<String> {
+    pub(super) fn lines(&self, scan: &Scan) -> Vec<String> {
         let root = self.root();
         let prefix = format!("{}/", root.display());
         let line = |problem: &dyn ToString| {
@@ -80,18 +78,18 @@ impl Directory {
 }
 
 /// The objects that files hold, as one line each: key and generation.
-pub fn keys(scan: &Scan) -> Vec<String> {
+pub(super) fn keys(scan: &Scan) -> Vec<String> {
     written(scan)
         .map(|placed| format!("{}@{}", placed.object.key, placed.object.generation()))
         .collect()
 }
 
-pub fn written(scan: &Scan) -> impl Iterator<Item = &Placed> {
+pub(super) fn written(scan: &Scan) -> impl Iterator<Item = &Placed> {
     scan.objects.iter().filter(|placed| !placed.implied)
 }
 
 /// A route with one path.
-pub fn route(name: &str, path: &str) -> String {
+pub(super) fn route(name: &str, path: &str) -> String {
     format!(
         "apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -106,17 +104,6 @@ spec:
     )
 }
 
-/// Waits until a condition holds, 5 s at most.
-pub fn eventually(mut holds: impl FnMut() -> bool) -> bool {
-    (0..500).any(|_| {
-        let done = holds();
-        if !done {
-            thread::sleep(Duration::from_millis(10));
-        }
-        done
-    })
-}
-
-pub fn link(target: &str, path: &Path) {
+pub(super) fn link(target: &str, path: &Path) {
     std::os::unix::fs::symlink(target, path).unwrap();
 }

@@ -359,7 +359,7 @@ fn what_cannot_be_read_keeps_counting() {
     assert!(lines[0].ends_with("keeps counting)"), "{lines:?}");
 
     let path = directory.path("01.yaml");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     let root = fs::read(&path).is_ok();
     let scan = directory.scan();
     assert_eq!(keys(&scan).len(), 2);

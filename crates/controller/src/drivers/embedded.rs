@@ -1,0 +1,147 @@
+//! The data plane in this process, at the end of the in-process stream: it takes updates, applies them,
+//! keeps the last good model on disk, and acknowledges.
+
+mod metrics;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairway_model::Model;
+use fairway_proxy::{Applied, ListenerOutcome, Outcomes, Proxy};
+use fairway_stream::in_process::{Publisher, Subscriber, connect};
+use fairway_stream::store::Saver;
+use fairway_stream::{Ack, Resource};
+use prometheus_client::collector::Collector;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use fairway_proxy::{AccessLog, Settings, StartError};
+
+use crate::view::{Bound, BoundListener};
+
+/// A running data plane.
+pub struct Embedded {
+    proxy: Arc<Proxy>,
+    task: JoinHandle<()>,
+}
+
+impl Embedded {
+    /// Starts the data plane with a model, empty or the last good one, and gives the end of the stream
+    /// that its next models go into. Each model that it serves goes to `saver`.
+    ///
+    /// # Errors
+    /// The system has no resources for its threads.
+    pub async fn start(
+        settings: Settings,
+        model: Arc<Model>,
+        saver: Saver,
+    ) -> Result<(Self, Publisher), StartError> {
+        let proxy = Arc::new(Proxy::start(settings)?);
+        if *model != Model::default() {
+            let first = fairway_model::delta::diff(&Model::default(), &model);
+            apply(&proxy, &model, first).await;
+        }
+        let (publisher, subscriber) = connect(model);
+        let task = tokio::spawn(serve(Arc::clone(&proxy), subscriber, saver));
+        Ok((Self { proxy, task }, publisher))
+    }
+
+    /// Gives what tells of the listeners, also between two models.
+    pub(crate) fn listeners(&self) -> Listeners {
+        Listeners(self.proxy.outcomes())
+    }
+
+    /// Gives what collects the data plane's counts.
+    #[must_use]
+    pub fn counts(&self) -> Box<dyn Collector> {
+        let proxy = Arc::clone(&self.proxy);
+        Box::new(metrics::Counts(move || proxy.metrics()))
+    }
+
+    /// Takes no new connections, lets those that there are end in good order, and ends.
+    pub async fn drain(self, deadline: Duration) {
+        let Self { proxy, task } = self;
+        let drained = tokio::task::spawn_blocking(move || proxy.drain(deadline)).await;
+        if let Err(error) = drained {
+            tracing::error!(%error, "draining the data plane");
+        }
+        // Its publisher is gone by now, so it ends by itself, the last model saved.
+        if let Err(error) = task.await {
+            tracing::error!(%error, "the data plane's task");
+        }
+    }
+}
+
+/// Tells where the listeners really are.
+pub(crate) struct Listeners(watch::Receiver<Arc<Outcomes>>);
+
+impl Listeners {
+    /// Waits until something has changed; for ever when the data plane is gone.
+    pub(crate) async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Gives how it is now.
+    pub(crate) fn now(&mut self) -> Bound {
+        let outcomes = Arc::clone(&self.0.borrow_and_update());
+        let one = |outcome: &ListenerOutcome| match outcome {
+            ListenerOutcome::Serving { addresses } => {
+                BoundListener { addresses: addresses.clone(), error: None }
+            }
+            ListenerOutcome::Failed { error, addresses } => {
+                BoundListener { addresses: addresses.clone(), error: Some(error.clone()) }
+            }
+        };
+        outcomes.iter().map(|(id, outcome)| (id.clone(), one(outcome))).collect()
+    }
+}
+
+async fn serve(proxy: Arc<Proxy>, mut subscriber: Subscriber, saver: Saver) {
+    while let Some(update) = subscriber.next().await {
+        let model = Arc::clone(subscriber.model());
+        let Some(applied) = apply(&proxy, &model, update.delta).await else { return };
+        saver.submit(model);
+        let ack = Ack { sequence: update.sequence, refused: refused(&applied) };
+        if subscriber.acknowledge(ack).await.is_err() {
+            return;
+        }
+    }
+    // Waits for the disk, away from the runtime's threads.
+    if let Err(error) = tokio::task::spawn_blocking(move || drop(saver)).await {
+        tracing::error!(%error, "saving the last good model");
+    }
+}
+
+/// `None` when applying it panicked: then the data plane goes on with what it has.
+async fn apply(
+    proxy: &Arc<Proxy>,
+    model: &Arc<Model>,
+    delta: fairway_model::Delta,
+) -> Option<Applied> {
+    let (proxy, model) = (Arc::clone(proxy), Arc::clone(model));
+    let applied = tokio::task::spawn_blocking(move || proxy.apply(&model, &delta)).await;
+    match applied {
+        Ok(applied) => Some(applied),
+        Err(error) => {
+            tracing::error!(%error, "applying a model");
+            None
+        }
+    }
+}
+
+fn refused(applied: &Applied) -> BTreeMap<Resource, String> {
+    let listeners = applied.listeners.iter().filter_map(|(id, outcome)| match outcome {
+        ListenerOutcome::Serving { .. } => None,
+        ListenerOutcome::Failed { error, .. } => {
+            Some((Resource::Listener(id.clone()), error.clone()))
+        }
+    });
+    let clusters = applied.refused_clusters.iter();
+    let clusters = clusters.map(|(id, why)| (Resource::Cluster(id.clone()), why.clone()));
+    let secrets = applied.refused_secrets.iter();
+    let secrets = secrets.map(|(id, why)| (Resource::Secret(id.clone()), why.clone()));
+    listeners.chain(clusters).chain(secrets).collect()
+}

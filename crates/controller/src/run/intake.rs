@@ -1,0 +1,128 @@
+//! From files to a snapshot: scans, keeps the snapshot in step, adds certificates that are to be made, and
+//! remembers on disk which objects counted, for a start on broken files.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fairway_api::AnyObject;
+use fairway_model::Model;
+use fairway_stream::store::Store;
+use fairway_translate::{Name, ObjectKey, Snapshot};
+
+use super::Options;
+use crate::certificates::Certificates;
+use crate::sources::admission::Schemas;
+use crate::sources::revive::Remembered;
+use crate::sources::{AdmittedObject, FileSource, Placed, Problem};
+
+/// Reads the files of a run.
+pub(super) struct Intake {
+    source: FileSource,
+    objects: Arc<[Placed]>,
+    revived: Vec<Arc<AdmittedObject>>,
+    problems: Vec<Problem>,
+    snapshot: Snapshot,
+    remembered: Remembered,
+    certificates: Option<Certificates>,
+    certificate_folder: PathBuf,
+    looked: bool,
+}
+
+/// What a look at the files gave.
+pub(super) struct Looked {
+    /// Whether anything is different: objects or problems. The first look is always.
+    pub(super) changed: bool,
+    /// Whether the files say nothing at all, though they did before.
+    pub(super) unreadable: bool,
+    pub(super) snapshot: Snapshot,
+    pub(super) objects: u64,
+}
+
+impl Intake {
+    pub(super) fn new(options: &Options, schemas: &Arc<Schemas>) -> Self {
+        Self {
+            source: FileSource::new(&options.directory, schemas),
+            objects: Arc::new([]),
+            revived: Vec::new(),
+            problems: Vec::new(),
+            snapshot: Snapshot::default(),
+            remembered: Remembered::open(options.state.join("objects.json")),
+            certificates: options.generate_certificates.then(Certificates::default),
+            certificate_folder: options.state.join("certificates"),
+            looked: false,
+        }
+    }
+
+    /// Gives the model to begin with: the last good one, until the files have been looked at. So an
+    /// address that was served is served again at once, also when the files cannot be read.
+    pub(super) fn last_good_model(&mut self, store: &Store) -> Model {
+        match store.load() {
+            Ok(model) => model.unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(%error, "the last good model is not used");
+                Model::default()
+            }
+        }
+    }
+
+    pub(super) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    pub(super) fn look(&mut self) -> Looked {
+        let scan = self.source.scan(jiff::Timestamp::now());
+        let revived = self.remembered.revive(&scan);
+        let first = !std::mem::replace(&mut self.looked, true);
+        let same_revived = revived.len() == self.revived.len()
+            && revived.iter().zip(&self.revived).all(|(now, before)| Arc::ptr_eq(now, before));
+        let changed = first || scan.changed || !same_revived || scan.problems != self.problems;
+        let errors = scan.problems.iter().any(Problem::is_error);
+        let unreadable = errors && scan.objects.is_empty() && revived.is_empty();
+        self.problems = scan.problems;
+        if changed && !unreadable {
+            self.follow(&scan.objects, &revived);
+            self.objects = scan.objects;
+            self.revived = revived;
+            self.remembered.remember(&self.objects, &self.revived);
+        }
+        let objects = u64::try_from(self.objects.len()).unwrap_or(u64::MAX);
+        Looked { changed, unreadable, snapshot: self.snapshot.clone(), objects }
+    }
+
+    /// Brings the snapshot to the new objects. What is the same `Arc` is not touched.
+    fn follow(&mut self, objects: &[Placed], revived: &[Arc<AdmittedObject>]) {
+        let now = || objects.iter().map(|placed| &placed.object).chain(revived);
+        let before = || self.objects.iter().map(|placed| &placed.object).chain(&self.revived);
+        let known: HashSet<*const AdmittedObject> = before().map(Arc::as_ptr).collect();
+        let still: HashSet<*const AdmittedObject> = now().map(Arc::as_ptr).collect();
+        let put = now().filter(|object| !known.contains(&Arc::as_ptr(object)));
+        let put: Vec<AnyObject> = put.map(|object| object.object.clone()).collect();
+        let gone = before().filter(|object| !still.contains(&Arc::as_ptr(object)));
+        let removed: Vec<ObjectKey> = gone.map(|object| key(&object.object)).collect();
+        self.snapshot = self.snapshot.next(put, removed);
+        self.generate_certificates();
+    }
+
+    fn generate_certificates(&mut self) {
+        let Some(certificates) = &mut self.certificates else { return };
+        match certificates.missing(&self.snapshot) {
+            Ok(secrets) => self.snapshot = self.snapshot.next(secrets, []),
+            Err(error) => tracing::error!(%error, "making certificates"),
+        }
+        for (name, pem) in certificates.made() {
+            let file = format!("{}_{}.crt", name.namespace, name.name);
+            let path = self.certificate_folder.join(file);
+            let written =
+                fs::create_dir_all(&self.certificate_folder).and_then(|()| fs::write(&path, pem));
+            if let Err(error) = written {
+                tracing::error!(%error, "writing {}", path.display());
+            }
+        }
+    }
+}
+
+fn key(object: &AnyObject) -> ObjectKey {
+    ObjectKey { kind: object.kind(), name: Name::of(object.metadata()) }
+}
