@@ -101,9 +101,8 @@ impl Found {
 
     fn tls(&self, ledger: &mut Ledger<'_>) -> Option<Result<BackendTls, Arc<str>>> {
         let stage = Arc::clone(&ledger.ground.tls);
-        let policy = stage.find(&self.service, self.port_name.as_deref())?;
-        ledger.policies.insert(policy.name.clone());
-        Some(policy.tls.clone())
+        ledger.policies.extend(stage.about(&self.service).cloned());
+        stage.find(&self.service, self.port_name.as_deref()).map(|policy| policy.tls.clone())
     }
 }
 

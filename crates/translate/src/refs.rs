@@ -13,13 +13,11 @@ pub(crate) struct Asker<'a> {
     pub(crate) namespace: &'a str,
 }
 
-/// What was found, and by whose leave.
+/// What was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Found<T> {
     pub(crate) name: Name,
     pub(crate) object: Arc<T>,
-    /// The ReferenceGrant that allows the reference; `None` within one namespace.
-    pub(crate) grant: Option<Name>,
 }
 
 /// Why nothing was found. The text says what and where, and what would help.
@@ -48,13 +46,11 @@ pub(crate) fn resolve<T>(
     (namespace, name): (Option<&str>, &str),
 ) -> Result<Found<T>, Unresolved> {
     let name = Name::new(namespace.unwrap_or(asker.namespace), name);
-    let grant = if *name.namespace == *asker.namespace {
-        None
-    } else {
-        Some(grant(snapshot, asker, kind, &name)?)
-    };
+    if *name.namespace != *asker.namespace {
+        grant(snapshot, asker, kind, &name)?;
+    }
     match table.get(&name) {
-        Some(object) => Ok(Found { object: Arc::clone(object), name, grant }),
+        Some(object) => Ok(Found { object: Arc::clone(object), name }),
         None => Err(Unresolved::NotFound(format!("{} {name} does not exist", kind.name()))),
     }
 }

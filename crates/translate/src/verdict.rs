@@ -166,6 +166,8 @@ reasons! {
     UnsupportedVersion = "UnsupportedVersion": SupportedVersion False;
 
     // Gateways and ListenerSets.
+    /// There is no such class, and no other controller whose class it might become.
+    UnknownClass = "GatewayClassNotFound": Accepted False;
     /// `parametersRef` names nothing that we can use.
     InvalidParameters = "InvalidParameters": Accepted False;
     /// An address of a type that we cannot serve.

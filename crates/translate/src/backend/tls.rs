@@ -1,6 +1,6 @@
 //! BackendTLSPolicies: which one holds for a port of a Service, and what it comes to (GEP-1897).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fairway_api::policy::{
@@ -21,7 +21,6 @@ use crate::verdict::{Conditions, ObjectVerdicts, Reason};
 /// A policy that holds for some backend.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TlsPolicy {
-    pub(crate) name: Name,
     /// What it comes to, or why it cannot be carried out.
     pub(crate) tls: Result<BackendTls, Arc<str>>,
 }
@@ -31,6 +30,9 @@ pub(crate) struct TlsPolicy {
 pub(crate) struct TlsStage {
     /// By Service, and name of the port; an empty name for the whole Service.
     by_target: BTreeMap<(Name, Arc<str>), TlsPolicy>,
+    /// Policies by the Service that they are about, whether they hold or not: the Gateways whose routes
+    /// use the Service are the policy's ancestors.
+    about: BTreeMap<Name, BTreeSet<Name>>,
     /// Bundles of authorities by Id, for those that are used.
     pub(crate) secrets: BTreeMap<SecretId, Arc<Secret>>,
     /// What is said about each policy, for whatever ancestor.
@@ -38,6 +40,11 @@ pub(crate) struct TlsStage {
 }
 
 impl TlsStage {
+    /// Gives the policies that are about a Service.
+    pub(crate) fn about(&self, service: &Name) -> impl Iterator<Item = &Name> {
+        self.about.get(service).into_iter().flatten()
+    }
+
     /// Finds the policy for a port: one for the port itself before one for the whole Service.
     pub(crate) fn find(&self, service: &Name, port: Option<&str>) -> Option<&TlsPolicy> {
         if self.by_target.is_empty() {
@@ -73,9 +80,12 @@ pub(crate) fn stage(snapshot: &Snapshot, keyring: &mut Keyring<'_>) -> TlsStage 
             say_target(target, &winners, snapshot, &mut conditions);
             let is_service =
                 (target.group, target.kind) == (Kind::Service.group(), Kind::Service.name());
+            if is_service {
+                stage.about.entry(target.name.clone()).or_default().insert(name.clone());
+            }
             if is_service && winners.get(&target.place()) == Some(&name) {
                 let place = (target.name.clone(), Arc::from(target.section));
-                let held = TlsPolicy { name: name.clone(), tls: tls.clone() };
+                let held = TlsPolicy { tls: tls.clone() };
                 stage.by_target.insert(place, held);
             }
         }

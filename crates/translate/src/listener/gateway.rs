@@ -4,17 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fairway_api::gateway::{
-    AllowedListeners, GatewayAddress, GatewayTls, Infrastructure, Listener,
+    AllowedListeners, Gateway, GatewayAddress, GatewayTls, Infrastructure, Listener,
 };
 use fairway_model::GatewayId;
 
 use super::class::Classes;
 use super::{ParentKey, ParentKind};
 use crate::address::Wish;
-use crate::object::{Kind, Name, slug};
+use crate::object::{Kind, Name, ObjectKey, slug};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::verdict::Reason;
+use crate::verdict::{ObjectVerdicts, Reason};
 
 /// A Gateway of either group.
 pub(crate) struct GatewayView<'a> {
@@ -28,6 +28,36 @@ pub(crate) struct GatewayView<'a> {
     pub(crate) ingress_classes: &'a [String],
     /// What keeps the whole Gateway from being served.
     pub(crate) refused: Option<(Reason, String)>,
+}
+
+/// Says of Gateways whose class does not exist that it does not, where nobody else would.
+pub(crate) fn classless(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    classes: &Classes,
+) -> Vec<(ObjectKey, ObjectVerdicts)> {
+    if !settings.alone {
+        return Vec::new();
+    }
+    let unknown = snapshot.gateways.iter().filter(|(_, gateway)| {
+        let class = gateway.spec.gateway_class_name.as_str();
+        classes.find(class).is_none()
+            && !snapshot.gateway_classes.contains_key(&Name::new("", class))
+    });
+    let one = |(name, gateway): (&Name, &Arc<Gateway>)| {
+        let mut said =
+            ObjectVerdicts { generation: gateway.metadata.generation, ..ObjectVerdicts::default() };
+        let class = &gateway.spec.gateway_class_name;
+        let names: Vec<&str> = settings.default_classes.iter().map(|name| &**name).collect();
+        let message = format!(
+            "gatewayClassName: there is no GatewayClass {class}: create it, or use {}",
+            names.join(" or ")
+        );
+        said.conditions.say(Reason::UnknownClass, message.as_str());
+        said.conditions.say(Reason::ProgrammedInvalid, message);
+        (ObjectKey { kind: Kind::Gateway, name: name.clone() }, said)
+    };
+    unknown.map(one).collect()
 }
 
 /// Gives the Gateways that are ours, in order.

@@ -12,7 +12,7 @@ use super::certificate::{Keyring, Trouble};
 use super::class::classes;
 use super::conflict::{Claim, Conflict, Family, conflicts, overlaps};
 use super::frontend::is_insecure;
-use super::gateway::{GatewayView, gateways, wish};
+use super::gateway::{GatewayView, classless, gateways, wish};
 use super::judge::{Askers, Judged, judge};
 use super::set::{SetView, orphans, sets};
 use super::{ListenerStage, Parent, ParentKey, ParentKind, Point};
@@ -53,6 +53,8 @@ pub(crate) fn stage(
     let mut verdicts = Verdicts::new();
     let classes = classes(snapshot, settings, &mut verdicts);
     let views = gateways(snapshot, settings, &classes);
+    let classless = classless(snapshot, settings, &classes);
+    verdicts.extend(classless.into_iter().map(|(key, said)| (key, Arc::new(said))));
     let served: Vec<&GatewayView<'_>> = views.iter().filter(|v| v.refused.is_none()).collect();
     let wishes: Vec<_> = served.iter().map(|view| wish(view, settings)).collect();
     let mut staged = Staged {
