@@ -122,7 +122,7 @@ impl Failure {
             Self::Broken(_) => "broken_rule",
             Self::Rewrite => "rewrite",
             Self::NoEndpoint => "no_endpoint",
-            Self::BackendTls => "backend_tls",
+            Self::BackendTls => "tls",
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
             Self::Reset => "reset",
@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn words_tell_failures_apart() {
-        let words: std::collections::BTreeSet<_> = ALL.iter().map(|failure| failure.word()).collect();
+        let words: std::collections::BTreeSet<_> =
+            ALL.iter().map(|failure| failure.word()).collect();
         assert_eq!(words.len(), ALL.len());
     }
 

@@ -7,6 +7,10 @@ mod it {
     mod h1_requests;
     mod h1_targets;
     mod h1_wire;
+    mod http_h1;
+    mod http_phases;
+    mod http_rig;
+    mod http_upstream;
     mod listen;
     mod rig;
     mod stream;
