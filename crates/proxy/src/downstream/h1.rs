@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -58,15 +57,15 @@ impl Server {
     /// Serves requests until the connection is to be closed, and says how.
     async fn run(&mut self) -> After {
         let client = Rc::clone(&self.client);
-        let mut drained = pin!(client.connection.drain.begun());
         let most = client.worker.settings().limits.requests_per_connection;
         let mut served = 0;
         loop {
             let begun = async {
                 tokio::select! {
                     biased;
+                    // A request that is there already is the last one, and told so.
                     begun = begin(&self.io, &mut self.reader) => begun,
-                    () = drained.as_mut(), if !client.connection.drain.is_draining() => false,
+                    () = client.connection.drain.begun() => false,
                 }
             };
             let idle = Instant::now() + client.worker.settings().timeouts.keep_alive;
@@ -129,7 +128,8 @@ impl Server {
             head,
             framing,
             body: Incoming::h1(&self.io, &mut self.reader, framing),
-            reply: Reply::h1(&self.io, &mut self.writer, peer, waits),
+            reply: Reply::h1(&self.io, &mut self.writer, peer, waits)
+                .heeding(&self.client.connection.drain),
             clock: &self.clock,
         };
         // Boxed, so that a connection that waits for its next request is small.

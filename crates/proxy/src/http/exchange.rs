@@ -9,6 +9,7 @@ use h2::server::SendResponse;
 
 use super::clock::Clock;
 use super::wire::{Incoming, Outgoing, Stream, WireError};
+use crate::drain::DrainSignal;
 use crate::h1::{Framing, Peer, Writer};
 use crate::message::{RequestHead, ResponseHead};
 
@@ -42,6 +43,8 @@ pub(crate) struct Reply<'c> {
     keep_alive: bool,
     /// 0 until the answer begins.
     status: u16,
+    /// Once it is raised, no answer of HTTP/1.1 keeps the connection alive.
+    drain: Option<&'c DrainSignal>,
 }
 
 enum Opening {
@@ -58,13 +61,19 @@ impl<'c> Reply<'c> {
     pub(crate) fn h1(io: &'c Stream, writer: &'c mut Writer, peer: Peer, waits: bool) -> Self {
         let opening = Some(Opening::H1 { peer, waits });
         let out = Outgoing::H1 { io, writer };
-        Self { out, opening, keep_alive: peer.keep_alive, status: 0 }
+        Self { out, opening, keep_alive: peer.keep_alive, status: 0, drain: None }
+    }
+
+    /// Closes the connection after this answer if draining has begun by then.
+    pub(crate) const fn heeding(mut self, drain: &'c DrainSignal) -> Self {
+        self.drain = Some(drain);
+        self
     }
 
     /// Answers on a stream of HTTP/2.
     pub(crate) fn h2(respond: SendResponse<Bytes>) -> Self {
         let opening = Some(Opening::H2(respond));
-        Self { out: Outgoing::Ended, opening, keep_alive: true, status: 0 }
+        Self { out: Outgoing::Ended, opening, keep_alive: true, status: 0, drain: None }
     }
 
     /// Gives the status that was sent; 0 before.
@@ -127,7 +136,8 @@ impl<'c> Reply<'c> {
         match opening {
             Opening::H1 { mut peer, waits } => {
                 // Whether the client will send the body now cannot be known (RFC 9110 10.1.1).
-                peer.keep_alive &= self.keep_alive && !waits;
+                let draining = self.drain.is_some_and(DrainSignal::is_draining);
+                peer.keep_alive &= self.keep_alive && !waits && !draining;
                 if let Outgoing::H1 { writer, .. } = &mut self.out {
                     self.keep_alive = writer.response(head, framing, peer);
                 }

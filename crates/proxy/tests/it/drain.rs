@@ -6,7 +6,7 @@ use fairway_model::Model;
 use fairway_model::cluster::BackendProtocol;
 use fairway_model::gateway::ListenerProtocol;
 use fairway_proxy::Counter;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::rig::{self, Rig};
@@ -79,5 +79,42 @@ async fn what_waits_in_the_kernel_when_a_socket_closes_is_served() {
         let applied = rig.change(|_| {});
         assert_eq!(applied.generation, 2);
         assert_eq!(rig.proxy.metrics().counter(Counter::Connections), 64);
+    }
+}
+
+async fn served_http() -> Model {
+    let mut model = rig::model();
+    rig::cluster(&mut model, "a", BackendProtocol::Http, &[rig::http_backend("a").await]);
+    rig::listener(&mut model, "one", 80, "*", ListenerProtocol::Http);
+    rig::http_route(&mut model, "one", "one", "*", "a");
+    model
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_under_way_are_answered_and_idle_connections_closed() {
+    for threads in [1, 4] {
+        let rig = Rig::start(threads, served_http().await);
+        let address = rig.address("one");
+        let mut idle = TcpStream::connect(address).await.expect("it listens");
+        let (_, body) = rig::ask(&mut idle, "a.test", "/").await.expect("it is answered");
+        assert_eq!(body, "a");
+        let mut busy = TcpStream::connect(address).await.expect("it listens");
+        let asked = tokio::spawn(async move {
+            let answer = rig::ask(&mut busy, "a.test", "/500").await.expect("it is answered");
+            (answer, busy.read(&mut [0; 1]).await)
+        });
+        let received = || rig.proxy.metrics().counter(Counter::Connections);
+        rig::until("both are there", || received() == 2).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let began = Instant::now();
+        let draining =
+            tokio::task::spawn_blocking(move || rig.proxy.drain(Duration::from_secs(60)));
+        assert!(matches!(idle.read(&mut [0; 1]).await, Ok(0)), "it ends in good order");
+        let ((head, body), end) = asked.await.expect("it does not panic");
+        assert_eq!(body, "a");
+        assert!(head.contains("connection: close"), "{head}");
+        assert!(matches!(end, Ok(0)), "it ends in good order");
+        draining.await.expect("it does not panic");
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not wait for nothing");
     }
 }

@@ -202,9 +202,10 @@ async fn thousands_of_idle_connections_take_little_memory() {
     let mut model = with_backend().await;
     served(&mut model, "bytes", 80);
     rig::listener(&mut model, "tls", 443, "*", ListenerProtocol::TlsPassthrough);
+    rig::listener(&mut model, "http", 8080, "*", ListenerProtocol::Http);
     let rig = Rig::start(1, model);
     answers(rig.address("bytes")).await.expect("it is served");
-    for name in ["tls", "bytes"] {
+    for name in ["tls", "http", "bytes"] {
         let arrived = || rig.proxy.metrics().counter(Counter::Connections);
         let (before, already) = (resident(), arrived());
         let mut open = Vec::new();

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairway_model::cluster::{BackendProtocol, Endpoint, EndpointState};
+use fairway_model::filter::HeaderModifier;
 use fairway_model::gateway::{ListenerProtocol, TlsTermination};
 use fairway_model::host::HostPattern;
-use fairway_model::matching::Rank;
-use fairway_model::policy::{IpAccess, LoadBalancing};
+use fairway_model::matching::{HttpMatch, PathMatch, Rank};
+use fairway_model::policy::{IpAccess, LoadBalancing, Timeouts};
 use fairway_model::route::{
-    AttachedHost, Attachment, BackendTarget, Origin, Rule, StreamRule, WeightedTarget,
+    AttachedHost, Attachment, BackendTarget, Forward, HttpAction, HttpDialect, HttpRule, Origin,
+    Rule, StreamRule, WeightedBackend, WeightedTarget,
 };
 use fairway_model::secret::PrivateKey;
 use fairway_model::{
@@ -108,27 +110,13 @@ pub(crate) fn stream_route(
     targets: &[(&str, u32)],
 ) {
     let pattern = HostPattern::parse(host).expect("a hostname");
-    let rank = Rank {
-        class: 0,
-        specificity: [0; 5],
-        created: rank,
-        object: name.into(),
-        rule: 0,
-        position: 0,
-    };
+    let rank = self::rank(name, rank);
     let target = |(name, weight): &(&str, u32)| WeightedTarget {
         weight: *weight,
         target: BackendTarget::Cluster(ClusterId::new(*name)),
     };
     let route = Route {
-        origin: Origin {
-            kind: "TCPRoute".into(),
-            namespace: "test".into(),
-            name: name.into(),
-            rule: 0,
-            rule_name: None,
-            generation: 1,
-        },
+        origin: origin("TCPRoute", name),
         attachments: vec![Attachment {
             listener: ListenerId::new(listener),
             hosts: vec![AttachedHost { rank: pattern.rank(), pattern }],
@@ -141,6 +129,72 @@ pub(crate) fn stream_route(
         }),
     };
     model.routes.insert(RouteId::new(name), Arc::new(route));
+}
+
+/// Puts a route of requests into a model: all of a host go to one backend.
+pub(crate) fn http_route(model: &mut Model, name: &str, listener: &str, host: &str, to: &str) {
+    let pattern = HostPattern::parse(host).expect("a hostname");
+    let backend = WeightedBackend {
+        weight: 1,
+        target: BackendTarget::Cluster(ClusterId::new(to)),
+        request_headers: HeaderModifier::default(),
+        response_headers: HeaderModifier::default(),
+        rewrite: None,
+        mirrors: Vec::new(),
+    };
+    let forward = Forward {
+        backends: vec![backend],
+        request_headers: HeaderModifier::default(),
+        rewrite: None,
+        mirrors: Vec::new(),
+        timeouts: Timeouts::default(),
+        retry: None,
+        session: None,
+        load_balancing: LoadBalancing::default(),
+        passive_health: None,
+    };
+    let everything = HttpMatch {
+        path: PathMatch::Prefix("/".into()),
+        methods: Vec::new(),
+        headers: Vec::new(),
+        query: Vec::new(),
+        cookies: Vec::new(),
+        clients: Vec::new(),
+        rank: rank(name, 1),
+    };
+    let rule = HttpRule {
+        matches: vec![everything],
+        dialect: HttpDialect::Plain,
+        ip_access: IpAccess::default(),
+        rate_limits: Vec::new(),
+        cors: None,
+        action: HttpAction::Forward(Box::new(forward)),
+        response_headers: HeaderModifier::default(),
+    };
+    let route = Route {
+        origin: origin("HTTPRoute", name),
+        attachments: vec![Attachment {
+            listener: ListenerId::new(listener),
+            hosts: vec![AttachedHost { rank: pattern.rank(), pattern }],
+        }],
+        rule: Rule::Http(Box::new(rule)),
+    };
+    model.routes.insert(RouteId::new(name), Arc::new(route));
+}
+
+fn origin(kind: &str, name: &str) -> Origin {
+    Origin {
+        kind: kind.into(),
+        namespace: "test".into(),
+        name: name.into(),
+        rule: 0,
+        rule_name: None,
+        generation: 1,
+    }
+}
+
+fn rank(name: &str, created: i64) -> Rank {
+    Rank { class: 0, specificity: [0; 5], created, object: name.into(), rule: 0, position: 0 }
 }
 
 /// Puts a backend into a model.
@@ -238,6 +292,56 @@ pub(crate) async fn echo(name: &'static str) -> SocketAddr {
 pub(crate) fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind((LOOPBACK, 0)).expect("a port is free");
     socket.local_addr().expect("it is bound").port()
+}
+
+/// A backend that answers each request of HTTP/1.1 with its name, after as long as the path says in
+/// milliseconds. Requests have no bodies.
+pub(crate) async fn http_backend(name: &'static str) -> SocketAddr {
+    let socket = TcpListener::bind((LOOPBACK, 0)).await.expect("a port is free");
+    let address = socket.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        while let Ok((mut io, _)) = socket.accept().await {
+            tokio::spawn(async move {
+                loop {
+                    let head = head(&mut io).await?;
+                    let path = head.split(' ').nth(1).and_then(|path| path.strip_prefix('/'));
+                    let wait = path.and_then(|path| path.parse().ok()).unwrap_or_default();
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                    let length = name.len();
+                    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+                    io.write_all(format!("{answer}{name}").as_bytes()).await?;
+                }
+                #[expect(unreachable_code, reason = "it says what kind of error ends the loop")]
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    address
+}
+
+/// Reads the head of a message of HTTP/1.1.
+pub(crate) async fn head(io: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(io.read_u8().await?);
+    }
+    Ok(String::from_utf8_lossy(&head).to_ascii_lowercase())
+}
+
+/// Sends a request and gives the head and the body of the answer, which has a length.
+pub(crate) async fn ask(
+    io: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin),
+    host: &str,
+    path: &str,
+) -> std::io::Result<(String, String)> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    io.write_all(request.as_bytes()).await?;
+    let head = head(io).await?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.and_then(|text| text.parse().ok()).unwrap_or_default();
+    let mut body = vec![0; length];
+    io.read_exact(&mut body).await?;
+    Ok((head, String::from_utf8_lossy(&body).into_owned()))
 }
 
 /// Reads to the end of a line; what came before the end of the stream if there is none.
