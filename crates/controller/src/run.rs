@@ -183,7 +183,7 @@ impl Running {
         if !looked.changed {
             return;
         }
-        self.last_good = looked.unreadable;
+        self.last_good = looked.unreadable || looked.revived;
         if looked.unreadable {
             // Nothing is known: what is served goes on, be it from this run or from the one before.
             self.show(noticed.elapsed());

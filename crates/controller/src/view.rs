@@ -28,7 +28,7 @@ pub struct RunView {
     pub routes: Vec<RouteView>,
     /// What is wrong with the files.
     pub problems: Vec<Problem>,
-    /// Whether the last good configuration is served because the files cannot be read.
+    /// Whether what is served comes in part from the run before, because files cannot be read.
     pub last_good: bool,
     /// The statuses as a cluster would hold them.
     #[serde(skip)]

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod it {
+    mod run;
     mod source_admission;
     mod source_defaults;
     mod source_directory;

@@ -36,6 +36,8 @@ pub(super) struct Looked {
     pub(super) changed: bool,
     /// Whether the files say nothing at all, though they did before.
     pub(super) unreadable: bool,
+    /// Whether objects of the run before stand in for what cannot be read.
+    pub(super) revived: bool,
     pub(super) snapshot: Snapshot,
     pub(super) objects: u64,
 }
@@ -88,7 +90,8 @@ impl Intake {
             self.remembered.remember(&self.objects, &self.revived);
         }
         let objects = u64::try_from(self.objects.len()).unwrap_or(u64::MAX);
-        Looked { changed, unreadable, snapshot: self.snapshot.clone(), objects }
+        let revived = !self.revived.is_empty();
+        Looked { changed, unreadable, revived, snapshot: self.snapshot.clone(), objects }
     }
 
     /// Brings the snapshot to the new objects. What is the same `Arc` is not touched.
