@@ -73,6 +73,12 @@ macro_rules! kinds {
                 match self { $(Self::$variant(object) => &object.metadata,)+ }
             }
 
+            /// Gives its metadata to be stamped; the object is copied first if it is shared.
+            #[must_use]
+            pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
+                match self { $(Self::$variant(object) => &mut Arc::make_mut(object).metadata,)+ }
+            }
+
             /// Gives it as JSON, `apiVersion` and `kind` included.
             ///
             /// # Errors

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use fairway_api::kind;
+use fairway_api::kind::{self, AnyObject};
 use serde_json::Value;
 
 mod built_in;
@@ -52,7 +52,7 @@ pub(crate) enum Identity<'a> {
 #[derive(Debug)]
 pub struct Review {
     /// With defaults, in the kind's most mature version; `None` when refused.
-    pub admitted: Option<Value>,
+    pub admitted: Option<AnyObject>,
     /// Errors, if refused; and warnings.
     pub findings: Vec<Finding>,
 }
@@ -150,17 +150,18 @@ impl Admission {
                 Origin::Custom => self.evaluator.check(root, &value, &mut findings),
             }
         }
-        convert(schema, version, &mut value);
-        if !refused(&findings)
-            && let Err(error) = kind::decode(value.clone())
-        {
-            // The schema is met, and still our types refuse it: better said than lost.
-            findings.push(Finding::error(FieldPath::root(), error.to_string()));
-        }
         if refused(&findings) {
             return Review { admitted: None, findings };
         }
-        Review { admitted: Some(value), findings }
+        convert(schema, version, &mut value);
+        match kind::decode(value) {
+            Ok(object) => Review { admitted: Some(object), findings },
+            // The schema is met, and still our types refuse it: better said than lost.
+            Err(error) => {
+                findings.push(Finding::error(FieldPath::root(), error.to_string()));
+                Review { admitted: None, findings }
+            }
+        }
     }
 }
 

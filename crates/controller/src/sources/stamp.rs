@@ -7,11 +7,12 @@
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use fairway_api::kind::{self, AnyObject};
+use fairway_api::AnyObject;
+use fairway_api::meta::Time;
 use foldhash::HashMap;
 use foldhash::quality::FixedState;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::key::ObjectKey;
 
@@ -52,75 +53,63 @@ pub(super) struct Stamps {
 
 #[derive(Debug)]
 struct Stamp {
-    created: Timestamp,
+    created: Time,
     generation: i64,
-    /// Of all but `metadata` and `status`.
-    content: Fingerprint,
-    alive: bool,
+    /// `None` once it is deleted.
+    last: Option<Arc<AdmittedObject>>,
 }
 
 impl Stamps {
-    /// Stamps a new version of an object. `now` is its creation time if it was never seen, and its
-    /// file gives none.
+    /// Stamps a new version of an object. `now` is its creation time if it is new, and its file
+    /// gives none.
     pub(super) fn stamp(
         &mut self,
         key: &ObjectKey,
-        mut value: Value,
+        mut object: AnyObject,
         now: Timestamp,
     ) -> Arc<AdmittedObject> {
         self.version += 1;
-        let content = content_of(&value);
-        let stamp = self.by_key.entry(key.clone()).or_insert_with(|| Stamp {
-            created: now,
-            generation: 0,
-            content,
-            alive: true,
-        });
-        if !stamp.alive {
-            stamp.created = now;
-            stamp.generation += 1;
-        } else if stamp.generation == 0 || stamp.content != content {
-            stamp.generation += 1;
-        }
-        stamp.content = content;
-        stamp.alive = true;
-        if let Some(metadata) = metadata_of(&mut value) {
-            let given = metadata.get("creationTimestamp").and_then(Value::as_str);
-            if let Some(created) = given.and_then(|given| given.parse().ok()) {
-                stamp.created = created;
+        let new = || Stamp { created: Time(now), generation: 0, last: None };
+        let stamp = self.by_key.entry(key.clone()).or_insert_with(new);
+        match stamp.last.take() {
+            Some(last) if same_but_metadata(&last.object, &object) => {}
+            Some(_) => stamp.generation += 1,
+            None => {
+                stamp.created = Time(now);
+                stamp.generation += 1;
             }
-            // Kubernetes' times are whole seconds.
-            let created = Timestamp::from_second(stamp.created.as_second());
-            metadata.insert("creationTimestamp".into(), json!(created.map(|t| t.to_string()).ok()));
-            metadata.insert("generation".into(), json!(stamp.generation));
-            metadata.insert("resourceVersion".into(), json!(self.version.to_string()));
-            metadata.insert("uid".into(), json!(uid(key)));
         }
-        let object = kind::decode(value).expect("admission decodes an object before it admits it");
-        Arc::new(AdmittedObject { key: key.clone(), object })
+        let metadata = object.metadata_mut();
+        stamp.created = metadata.creation_timestamp.unwrap_or(stamp.created).whole_seconds();
+        metadata.creation_timestamp = Some(stamp.created);
+        metadata.generation = stamp.generation;
+        metadata.resource_version = Some(self.version.to_string());
+        metadata.uid = Some(uid(key));
+        let object = Arc::new(AdmittedObject { key: key.clone(), object });
+        stamp.last = Some(Arc::clone(&object));
+        object
     }
 
     /// Marks what no longer exists.
     pub(super) fn retain(&mut self, exists: impl Fn(&ObjectKey) -> bool) {
-        let mut dead = 0;
+        let mut dead = 0_usize;
         for (key, stamp) in &mut self.by_key {
-            stamp.alive = exists(key);
-            dead += usize::from(!stamp.alive);
+            if !exists(key) {
+                stamp.last = None;
+                dead += 1;
+            }
         }
         if dead > MAX_REMEMBERED {
-            self.by_key.retain(|_, stamp| stamp.alive);
+            self.by_key.retain(|_, stamp| stamp.last.is_some());
         }
     }
 }
 
-fn metadata_of(value: &mut Value) -> Option<&mut Map<String, Value>> {
-    value.get_mut("metadata")?.as_object_mut()
-}
-
-fn content_of(value: &Value) -> Fingerprint {
-    let fields = value.as_object().into_iter().flatten();
-    let spec = fields.filter(|(name, _)| *name != "metadata" && *name != "status");
-    Fingerprint::of(&spec.collect::<Vec<_>>())
+/// A status is no part of it either: files have none.
+fn same_but_metadata(left: &AnyObject, right: &AnyObject) -> bool {
+    let mut left = left.clone();
+    *left.metadata_mut() = right.metadata().clone();
+    left == *right
 }
 
 /// Stands for a value in comparisons, so that the value need not be kept: 128 bits, whose
@@ -151,17 +140,22 @@ fn uid(key: &ObjectKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fairway_api::kind;
+    use serde_json::json;
 
     fn key() -> ObjectKey {
         ObjectKey::new("", "Service", "shop", "cart")
     }
 
-    fn service(port: u16, label: &str) -> Value {
-        json!({
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": "cart", "namespace": "shop", "labels": {"a": label}},
-            "spec": {"ports": [{"port": port}]},
-        })
+    fn service(port: u16, label: &str) -> AnyObject {
+        object(json!({"labels": {"a": label}}), port)
+    }
+
+    fn object(metadata: Value, port: u16) -> AnyObject {
+        let spec = json!({"ports": [{"port": port}]});
+        let value =
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec});
+        kind::decode(value).unwrap()
     }
 
     #[test]
@@ -190,9 +184,8 @@ mod tests {
 
     #[test]
     fn a_creation_time_in_the_file_is_respected() {
-        let mut value = service(80, "x");
-        value["metadata"]["creationTimestamp"] = json!("2024-02-03T04:05:06Z");
-        let object = Stamps::default().stamp(&key(), value, Timestamp::UNIX_EPOCH);
+        let given = object(json!({"creationTimestamp": "2024-02-03T04:05:06Z"}), 80);
+        let object = Stamps::default().stamp(&key(), given, Timestamp::UNIX_EPOCH);
         let value = object.to_value();
         assert_eq!(value["metadata"]["creationTimestamp"], "2024-02-03T04:05:06Z");
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use fairway_api::AnyObject;
 use foldhash::{HashMap, HashMapExt};
-use serde_json::Value;
 
 use super::split::{Piece, split};
 use super::tree::Signature;
@@ -47,7 +47,7 @@ pub(super) struct Entry {
 /// An admitted object; stamped once it has been the one that counts.
 #[derive(Debug)]
 pub(super) enum Good {
-    Fresh(Value),
+    Fresh(AnyObject),
     Stamped(Arc<AdmittedObject>),
 }
 

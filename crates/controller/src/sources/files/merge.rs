@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fairway_api::core::Namespace;
+use fairway_api::{AnyObject, ObjectMeta};
 use foldhash::{HashMap, HashMapExt, HashSet};
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::load::{FileState, Good};
 use super::{Origin, Placed};
@@ -60,8 +61,10 @@ impl<'a> Merge<'a> {
             let object = match good {
                 Good::Stamped(object) if self.current.contains(&Arc::as_ptr(&object)) => object,
                 // It did not count for a while, and another version of it did.
-                Good::Stamped(object) => self.stamps.stamp(&entry.key, object.to_value(), self.now),
-                Good::Fresh(value) => self.stamps.stamp(&entry.key, value, self.now),
+                Good::Stamped(object) => {
+                    self.stamps.stamp(&entry.key, object.object.clone(), self.now)
+                }
+                Good::Fresh(object) => self.stamps.stamp(&entry.key, object, self.now),
             };
             entry.good = Some(Good::Stamped(Arc::clone(&object)));
             self.claimed.insert(entry.key.clone(), origin.clone());
@@ -92,10 +95,14 @@ impl<'a> Merge<'a> {
                 continue;
             }
             let stamped = implied.remove(name).unwrap_or_else(|| {
-                let labels = json!({"kubernetes.io/metadata.name": name});
-                let metadata = json!({"name": name, "labels": labels});
-                let value = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
-                self.stamps.stamp(&key, value, self.now)
+                let labels = [("kubernetes.io/metadata.name".to_owned(), name.to_owned())];
+                let metadata = ObjectMeta {
+                    name: name.to_owned(),
+                    labels: labels.into(),
+                    ..Default::default()
+                };
+                let namespace = AnyObject::Namespace(Arc::new(Namespace { metadata }));
+                self.stamps.stamp(&key, namespace, self.now)
             });
             added.push((key, Placed { object: stamped, origin: origin.clone(), implied: true }));
         }
