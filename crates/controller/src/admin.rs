@@ -21,6 +21,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use fairway_model::Model;
+use fairway_translate::status::Statuses;
+use fairway_translate::verdict::Verdicts;
+
+use crate::view;
 
 /// Connections that are answered at once; others wait. The endpoint is for people and scrapers.
 const CONNECTIONS: usize = 64;
@@ -36,9 +40,9 @@ pub struct View {
     /// What is being served.
     pub model: Arc<Model>,
     /// What there is to say about each object.
-    pub verdicts: Arc<Value>,
+    pub verdicts: Arc<Verdicts>,
     /// The statuses as a cluster would hold them, by object.
-    pub statuses: Arc<Value>,
+    pub statuses: Arc<Statuses>,
     /// What is wrong with the files.
     pub problems: Arc<Value>,
     /// Gateways with their addresses, and the sockets that are open for them.
@@ -117,8 +121,8 @@ impl Admin {
             }
             "/metrics" => typed(StatusCode::OK, METRICS_TYPE, (self.scrape)()),
             "/api/model" => json(&fairway_model::wire::redacted(&self.view().model)),
-            "/api/verdicts" => json(&self.view().verdicts),
-            "/api/statuses" => json(&self.view().statuses),
+            "/api/verdicts" => json(&view::verdicts_json(&self.view().verdicts)),
+            "/api/statuses" => json(&view::statuses_json(&self.view().statuses)),
             "/api/problems" => json(&self.view().problems),
             "/api/gateways" => json(&self.view().gateways),
             other => text(StatusCode::NOT_FOUND, format!("{other} is not here\n{INDEX}")),

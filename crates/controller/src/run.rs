@@ -16,7 +16,7 @@ use fairway_stream::in_process::Publisher;
 use fairway_stream::store::{Saver, Store, StoreError};
 use fairway_translate::status::{Statuses, current, render};
 use fairway_translate::{Held, Plan, translate};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Admin, View};
@@ -25,7 +25,7 @@ use crate::metrics::{self, Figures};
 use crate::sources::admission::Schemas;
 use crate::sources::watch::{Timing, Watch};
 use crate::status::{StatusDirectory, StatusError};
-use crate::view::{self, RunView};
+use crate::view::{self, Documents, RunView};
 use intake::Intake;
 use outcomes::Progress;
 
@@ -114,6 +114,9 @@ struct Running {
     plan: Option<Plan>,
     progress: Progress,
     status_directory: StatusDirectory,
+    /// Whether statuses that an earlier run has left have been looked through.
+    tidied: bool,
+    documents: Documents,
     statuses: Statuses,
     data_plane: Embedded,
     publisher: Publisher,
@@ -155,6 +158,7 @@ impl Running {
             (admin, task)
         });
         let listeners = data_plane.listeners();
+        let statuses = status_directory.statuses();
         let last_good = *model != Model::default();
         Ok(Self {
             options,
@@ -163,7 +167,9 @@ impl Running {
             plan: None,
             progress: Progress::default(),
             status_directory,
-            statuses: Statuses::new(),
+            tidied: false,
+            documents: Documents::default(),
+            statuses,
             data_plane,
             publisher,
             listeners,
@@ -242,7 +248,13 @@ impl Running {
         let now = jiff::Timestamp::now();
         let settings = &self.options.translate;
         self.statuses = render(plan, settings, &self.progress.outcomes, &self.statuses, now);
-        match self.status_directory.publish(view::status_documents(&self.statuses)) {
+        let changes = self.documents.follow(&self.statuses);
+        let mut written = self.status_directory.publish(&changes);
+        if !std::mem::replace(&mut self.tidied, true) {
+            let removed = self.status_directory.keep_only(&self.statuses);
+            written = written.and_then(|written| Ok(written + removed?));
+        }
+        match written {
             Ok(writes) => metrics::update(&self.figures, |figures| {
                 figures.status_writes += u64::try_from(writes).unwrap_or_default();
             }),
@@ -253,7 +265,6 @@ impl Running {
     fn show(&mut self, took: Duration) {
         self.sequence += 1;
         let bound = self.listeners.now();
-        let statuses: Value = view::status_documents(&self.statuses).into();
         let verdicts = self.plan.as_ref().map(|plan| &plan.verdicts);
         let shown = RunView {
             sequence: self.sequence,
@@ -264,13 +275,13 @@ impl Running {
             routes: verdicts.map(view::routes).unwrap_or_default(),
             problems: self.intake.problems().to_vec(),
             last_good: self.last_good,
-            statuses: Arc::new(statuses),
+            statuses: Arc::new(self.statuses.clone()),
         };
         if let Some((admin, _)) = &self.admin {
             admin.show(View {
                 ready: self.progress.is_served() || self.last_good,
                 model: Arc::clone(&self.model),
-                verdicts: Arc::new(verdicts.map(view::verdicts_json).unwrap_or_default()),
+                verdicts: Arc::new(verdicts.cloned().unwrap_or_default()),
                 statuses: Arc::clone(&shown.statuses),
                 problems: Arc::new(json!(shown.problems)),
                 gateways: Arc::new(json!(shown)),

@@ -1,11 +1,17 @@
 //! Writes statuses into a directory, as a cluster would hold them: one file an object, only what differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde_json::Value;
+use fairway_api::reference::FAIRWAY;
+use fairway_translate::status::{Status, Statuses};
+use fairway_translate::{Kind, Name, ObjectKey};
+use serde_json::{Value, from_value};
+
+use crate::view;
 
 /// A status: `apiVersion`, `kind`, `metadata` and `status` of one object.
 pub type Document = Value;
@@ -49,39 +55,56 @@ impl StatusDirectory {
         Ok(Self { folder, written })
     }
 
-    /// Gives what is written now, by file.
+    /// Gives what an earlier run has left, so that conditions keep their times over a restart.
     #[must_use]
-    pub fn documents(&self) -> &BTreeMap<String, Document> {
-        &self.written
+    pub fn statuses(&self) -> Statuses {
+        let read = |document| read(document).map(|(key, status)| (key, Arc::new(status)));
+        self.written.values().filter_map(read).collect()
     }
 
-    /// Writes what differs and removes what is not wanted any more; gives how many files it touched.
-    /// A file is replaced as a whole, so nobody reads half of one.
+    /// Writes these documents and removes those that are gone; gives how many files it touched. What
+    /// stands there already is not written again. A file is replaced as a whole, so nobody reads half of
+    /// one.
     ///
     /// # Errors
-    /// The disk refuses; what was not written is tried again at the next call.
-    pub fn publish(&mut self, documents: Vec<Document>) -> Result<usize, StatusError> {
-        let wanted: BTreeMap<String, Document> = documents
-            .into_iter()
-            .filter_map(|document| Some((file_name(&document)?, document)))
-            .collect();
+    /// The disk refuses. What was not written differs from then on, and is written with the next change
+    /// of its status.
+    pub fn publish(
+        &mut self,
+        changes: &[(ObjectKey, Option<Arc<Document>>)],
+    ) -> Result<usize, StatusError> {
         let mut touched = 0;
-        for (name, document) in &wanted {
-            if self.written.get(name) == Some(document) {
-                continue;
-            }
-            self.replace(name, document)?;
-            self.written.insert(name.clone(), document.clone());
-            touched += 1;
-        }
-        let gone: Vec<String> =
-            self.written.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
-        for name in gone {
-            self.remove(&name)?;
-            self.written.remove(&name);
-            touched += 1;
+        for (key, document) in changes {
+            let Some(name) = file_name(key) else { continue };
+            touched += usize::from(match document {
+                Some(document) => self.put(name, document)?,
+                None => self.remove(&name)?,
+            });
         }
         Ok(touched)
+    }
+
+    /// Removes the files of objects that have no status any more; for those of an earlier run.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn keep_only(&mut self, statuses: &Statuses) -> Result<usize, StatusError> {
+        let wanted: BTreeSet<String> = statuses.keys().filter_map(file_name).collect();
+        let gone: Vec<String> =
+            self.written.keys().filter(|name| !wanted.contains(*name)).cloned().collect();
+        for name in &gone {
+            self.remove(name)?;
+        }
+        Ok(gone.len())
+    }
+
+    fn put(&mut self, name: String, document: &Document) -> Result<bool, StatusError> {
+        if self.written.get(&name) == Some(document) {
+            return Ok(false);
+        }
+        self.replace(&name, document)?;
+        self.written.insert(name, document.clone());
+        Ok(true)
     }
 
     fn replace(&self, name: &str, document: &Document) -> Result<(), StatusError> {
@@ -93,15 +116,33 @@ impl StatusDirectory {
             .map_err(|source| StatusError { action: "writing", path, source })
     }
 
-    fn remove(&self, name: &str) -> Result<(), StatusError> {
+    fn remove(&mut self, name: &str) -> Result<bool, StatusError> {
         let path = self.folder.join(name);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(StatusError { action: "removing", path, source })
             }
-            Ok(()) | Err(_) => Ok(()),
+            Ok(()) | Err(_) => Ok(self.written.remove(name).is_some()),
         }
     }
+}
+
+fn read(document: &Document) -> Option<(ObjectKey, Status)> {
+    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
+    let kind = Kind::find(text("/apiVersion")?, text("/kind")?)?;
+    let namespace = text("/metadata/namespace").unwrap_or_default();
+    let name = Name::new(namespace, text("/metadata/name")?);
+    let status = document.get("status")?.clone();
+    let status = match kind {
+        Kind::GatewayClass => from_value(status).map(Status::Class),
+        Kind::Gateway | Kind::FairwayGateway => from_value(status).map(Status::Gateway),
+        Kind::ListenerSet => from_value(status).map(Status::ListenerSet),
+        Kind::BackendTlsPolicy => from_value(status).map(Status::Policy),
+        Kind::Ingress => from_value(status).map(Status::Ingress),
+        route if view::is_route(route) => from_value(status).map(Status::Route),
+        _ => return None,
+    };
+    Some((ObjectKey { kind, name }, status.ok()?))
 }
 
 fn is_status(name: &str) -> bool {
@@ -110,14 +151,17 @@ fn is_status(name: &str) -> bool {
 
 /// `HTTPRoute.shop.cart.yaml`; our Gateway is told from Gateway API's by its group. Admission has let
 /// only names through that are safe in a path; what is not is left out all the same.
-fn file_name(document: &Document) -> Option<String> {
-    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
-    let kind = text("/kind")?;
-    let group = text("/apiVersion")?.split_once('/').map_or("", |(group, _)| group);
-    let kind = if group == "fairway.dev" { format!("{kind}.{group}") } else { kind.to_owned() };
-    let name = text("/metadata/name")?;
-    let parts: Vec<&str> = text("/metadata/namespace").into_iter().chain([name]).collect();
-    let file = format!("{kind}.{}.yaml", parts.join("."));
+fn file_name(key: &ObjectKey) -> Option<String> {
+    let mut file = key.kind.name().to_owned();
+    if key.kind.group() == FAIRWAY {
+        file.push_str(".fairway.dev");
+    }
+    let name = &key.name;
+    for part in [&name.namespace, &name.name].into_iter().filter(|part| !part.is_empty()) {
+        file.push('.');
+        file.push_str(part);
+    }
+    file.push_str(".yaml");
     let safe = file.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
     safe.then_some(file)
 }
@@ -127,34 +171,47 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn status(name: &str, reason: &str) -> Document {
-        json!({
-            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
-            "metadata": {"namespace": "shop", "name": name},
-            "status": {"parents": [{"conditions": [{"reason": reason}]}]},
-        })
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey { kind: Kind::HttpRoute, name: Name::new("shop", name) }
+    }
+
+    fn put(name: &str, reason: &str) -> (ObjectKey, Option<Arc<Document>>) {
+        (key(name), Some(Arc::new(json!({"status": {"reason": reason}}))))
     }
 
     #[test]
     fn only_differences_are_written() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut directory = StatusDirectory::open(folder.path()).expect("opened");
-        let publish = |directory: &mut StatusDirectory, documents| {
-            directory.publish(documents).expect("written")
-        };
-        let both = || vec![status("cart", "Accepted"), status("pay", "Accepted")];
-        assert_eq!(publish(&mut directory, both()), 2);
-        assert_eq!(publish(&mut directory, both()), 0);
-        assert_eq!(publish(&mut directory, vec![status("cart", "Other")]), 2);
+        let mut publish = |changes: &[_]| directory.publish(changes).expect("written");
+        let both = [put("cart", "Accepted"), put("pay", "Accepted")];
+        assert_eq!(publish(&both), 2);
+        assert_eq!(publish(&both), 0);
+        assert_eq!(publish(&[put("cart", "Other"), (key("pay"), None)]), 2);
 
-        let again = StatusDirectory::open(folder.path()).expect("opened");
-        assert_eq!(again.documents()["HTTPRoute.shop.cart.yaml"], status("cart", "Other"));
-        assert_eq!(again.documents().len(), 1);
+        let mut again = StatusDirectory::open(folder.path()).expect("opened");
+        assert_eq!(again.publish(&[put("cart", "Other")]).expect("written"), 0);
+        assert_eq!(again.keep_only(&Statuses::new()).expect("removed"), 1);
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn an_earlier_runs_statuses_are_read_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut directory = StatusDirectory::open(folder.path()).expect("opened");
+        let document = json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+            "metadata": {"namespace": "shop", "name": "cart"}, "status": {"parents": []},
+        });
+        directory.publish(&[(key("cart"), Some(Arc::new(document)))]).expect("written");
+        let again = StatusDirectory::open(folder.path()).expect("opened").statuses();
+        let empty = fairway_api::status::RouteStatus::default();
+        assert_eq!(again.get(&key("cart")).map(|status| &**status), Some(&Status::Route(empty)));
     }
 
     #[test]
     fn names_never_leave_the_directory() {
-        assert_eq!(file_name(&status("../../etc/passwd", "x")), None);
-        assert_eq!(file_name(&status("cart", "x")).as_deref(), Some("HTTPRoute.shop.cart.yaml"));
+        assert_eq!(file_name(&key("../../etc/passwd")), None);
+        assert_eq!(file_name(&key("cart")).as_deref(), Some("HTTPRoute.shop.cart.yaml"));
     }
 }

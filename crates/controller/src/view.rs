@@ -1,11 +1,12 @@
 //! What the loop shows to people: one value after each change, for the live table and the admin endpoint.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fairway_model::Model;
-use fairway_translate::status::Statuses;
+use fairway_translate::status::{Status, Statuses};
 use fairway_translate::verdict::{Condition, Conditions, Verdicts};
 use fairway_translate::{Kind, ObjectKey};
 use serde::Serialize;
@@ -30,9 +31,9 @@ pub struct RunView {
     pub problems: Vec<Problem>,
     /// Whether what is served comes in part from the run before, because files cannot be read.
     pub last_good: bool,
-    /// The statuses as a cluster would hold them.
+    /// The statuses as a cluster would hold them; see [`statuses_json`].
     #[serde(skip)]
-    pub statuses: Arc<Value>,
+    pub statuses: Arc<Statuses>,
 }
 
 /// A Gateway.
@@ -96,7 +97,9 @@ impl State {
     }
 }
 
-fn is_bad((condition, holds): (Condition, fairway_translate::verdict::Holds)) -> bool {
+/// Says whether a condition that stands so is something to mend.
+#[must_use]
+pub fn is_bad((condition, holds): (Condition, fairway_translate::verdict::Holds)) -> bool {
     use fairway_translate::verdict::Holds;
     match condition {
         Condition::Accepted
@@ -112,7 +115,7 @@ fn is_bad((condition, holds): (Condition, fairway_translate::verdict::Holds)) ->
 }
 
 /// Where each listener of the data plane really is, or why it is not.
-pub(crate) type Bound = std::collections::BTreeMap<fairway_model::ListenerId, BoundListener>;
+pub(crate) type Bound = BTreeMap<fairway_model::ListenerId, BoundListener>;
 
 /// See [`Bound`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -213,24 +216,52 @@ pub fn verdicts_json(verdicts: &Verdicts) -> Value {
     Value::Object(all)
 }
 
-/// Gives the statuses as documents: `apiVersion`, `kind`, `metadata`, `status`.
-///
-/// # Panics
-/// Never: statuses are plain data.
-#[must_use]
-pub fn status_documents(statuses: &Statuses) -> Vec<Value> {
-    let document = |(key, status): (&ObjectKey, &Arc<fairway_translate::status::Status>)| {
-        let mut metadata = Map::new();
-        if !key.name.namespace.is_empty() {
-            metadata.insert("namespace".to_owned(), json!(key.name.namespace));
+/// Statuses as documents (`apiVersion`, `kind`, `metadata`, `status`), kept from change to change: what is
+/// the same `Arc` is not written out again.
+#[derive(Debug, Default)]
+pub(crate) struct Documents(BTreeMap<ObjectKey, (Arc<Status>, Arc<Value>)>);
+
+impl Documents {
+    /// Follows the statuses; gives the documents that differ, `None` for those that are gone.
+    pub(crate) fn follow(&mut self, statuses: &Statuses) -> Vec<(ObjectKey, Option<Arc<Value>>)> {
+        let mut changes = Vec::new();
+        for (key, status) in statuses {
+            let known = self.0.get(key).is_some_and(|(before, _)| Arc::ptr_eq(before, status));
+            if !known {
+                let document = Arc::new(status_document(key, status));
+                self.0.insert(key.clone(), (Arc::clone(status), Arc::clone(&document)));
+                changes.push((key.clone(), Some(document)));
+            }
         }
-        metadata.insert("name".to_owned(), json!(key.name.name));
-        json!({
-            "apiVersion": key.kind.api_version(),
-            "kind": key.kind.name(),
-            "metadata": metadata,
-            "status": status.to_value().expect("a status is plain data"),
-        })
-    };
-    statuses.iter().map(document).collect()
+        if self.0.len() > statuses.len() {
+            self.0.retain(|key, _| {
+                let stays = statuses.contains_key(key);
+                if !stays {
+                    changes.push((key.clone(), None));
+                }
+                stays
+            });
+        }
+        changes
+    }
+}
+
+/// Gives the statuses as documents: `apiVersion`, `kind`, `metadata`, `status`.
+#[must_use]
+pub fn statuses_json(statuses: &Statuses) -> Value {
+    statuses.iter().map(|(key, status)| status_document(key, status)).collect()
+}
+
+fn status_document(key: &ObjectKey, status: &Status) -> Value {
+    let mut metadata = Map::new();
+    if !key.name.namespace.is_empty() {
+        metadata.insert("namespace".to_owned(), json!(key.name.namespace));
+    }
+    metadata.insert("name".to_owned(), json!(key.name.name));
+    json!({
+        "apiVersion": key.kind.api_version(),
+        "kind": key.kind.name(),
+        "metadata": metadata,
+        "status": status.to_value().expect("a status is plain data"),
+    })
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fairway_controller::drivers::embedded;
 use fairway_controller::run::{Options, Report, run};
-use fairway_controller::view::RunView;
+use fairway_controller::view::{RunView, statuses_json};
 use fairway_translate::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -167,7 +167,7 @@ async fn files_become_answers_and_statuses_and_survive_a_broken_start() {
     let address = run.address().await;
     becomes(address, "/cart", 200).await;
     assert_eq!(status(address, "/basket").await, 404);
-    let live = |view: &RunView| view.statuses.to_string().contains("Acknowledged");
+    let live = |view: &RunView| statuses_json(&view.statuses).to_string().contains("Acknowledged");
     run.view("a live route", live).await;
     let written = fs::read_to_string(state.join("status/HTTPRoute.shop.cart.yaml"));
     assert!(written.expect("a status").contains("Accepted"));
