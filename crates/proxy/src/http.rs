@@ -34,15 +34,15 @@ use tokio::time::Instant;
 use crate::access_log::Entry;
 use crate::downstream::Client;
 use crate::failure::{Blame, Failure};
-use crate::filter::{cors, headers, ip_access, redirect, rewrite};
+use crate::filter::{cors, ip_access, redirect};
 use crate::generation::{Generation, RouteState};
-use crate::message::{Authority, HeaderName, HeaderValue, RequestHead, forward as hops};
+use crate::message::{HeaderName, HeaderValue, RequestHead, forward as hops};
 use asked::Asked;
 use exchange::{After, Exchange};
-use wire::Incoming;
 pub(crate) use forward::Told;
 use own::Own;
 use passage::{Passage, Session};
+use wire::Incoming;
 
 /// A rule that was found for a request.
 struct Found<'g> {
@@ -161,10 +161,8 @@ impl Request<'_> {
 
     /// Nothing that follows on a connection can be told apart after a body that broke off.
     fn in_doubt(&self, exchange: &mut Exchange<'_>, failure: Failure) {
-        let broken = matches!(
-            failure,
-            Failure::Refused(_) | Failure::ClientGone | Failure::ClientStalled
-        );
+        let broken =
+            matches!(failure, Failure::Refused(_) | Failure::ClientGone | Failure::ClientStalled);
         if broken {
             exchange.reply.close();
         }
@@ -274,18 +272,8 @@ impl Request<'_> {
     ) -> Result<(), Failure> {
         let port = self.client.connection.port;
         let from = hops::Client { address: self.address(), port, trusted: false };
-        hops::request(head, &from);
-        for modifier in [&forward.request_headers, &backend.request_headers] {
-            headers::apply(modifier, &mut head.headers);
-            if let Some(host) = headers::host(modifier) {
-                head.authority = Authority::parse(host.as_bytes().to_vec())
-                    .map_err(|_malformed| Failure::Rewrite)?;
-            }
-        }
-        if let Some(change) = backend.rewrite.as_ref().or(forward.rewrite.as_ref()) {
-            rewrite::apply(change, self.found.path, head).map_err(|_malformed| Failure::Rewrite)?;
-        }
-        Ok(())
+        crate::preview::forward(head, &from, forward, backend, self.found.path)
+            .map_err(|_malformed| Failure::Rewrite)
     }
 }
 

@@ -19,6 +19,7 @@ mod tls;
 // Messages and their form on the wire.
 pub mod h1;
 pub mod message;
+pub mod preview;
 
 // A request's way: from the client, through the phases, to a backend.
 mod downstream;
