@@ -1,33 +1,19 @@
-//! Writes the CRDs that `crates/api` gives, and removes those that it no longer gives. A test of
-//! `crates/api` holds the files to the types.
+//! Has the CRDs written that `crates/api` gives. The test there that holds the files to the types writes
+//! them when it is asked to; so chores need not be built with all of `crates/api`.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
 use crate::cargo;
+use crate::steps::passed_on;
 
 pub(crate) fn write() -> Result<ExitCode> {
-    let folder = cargo::root().join("charts/fairway/crds");
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let mut written = BTreeSet::new();
-    for (name, yaml) in fairway_api::crd::files() {
-        let path = folder.join(&name);
-        let is_new = fs::read_to_string(&path).map_or(true, |old| old != yaml);
-        if is_new {
-            fs::write(&path, yaml).with_context(|| format!("writing {}", path.display()))?;
-        }
-        println!("{} {}", if is_new { "written  " } else { "unchanged" }, path.display());
-        written.insert(name);
+    let mut command = cargo::command(&["test", "--package", "fairway-api", "--test", "it", "crds"]);
+    let (_, succeeded) =
+        passed_on(command.env("FAIRWAY_CRDS", "update")).context("writing the CRDs")?;
+    if succeeded {
+        println!("charts/fairway/crds holds what crates/api gives");
     }
-    for entry in fs::read_dir(&folder)? {
-        let entry = entry?;
-        if !written.contains(entry.file_name().to_string_lossy().as_ref()) {
-            fs::remove_file(entry.path())?;
-            println!("removed   {}", entry.path().display());
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -40,12 +40,16 @@ enum Chore {
     Bench(bench::Arguments),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().chore {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
         Chore::Test => steps::test(),
         Chore::Tidy => steps::tidy(),
         Chore::Crds => crds::write(),
         Chore::Golden(arguments) => golden::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
-    }
+    };
+    done.unwrap_or_else(|error| {
+        println!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

@@ -12,6 +12,7 @@ use super::backend::Backend;
 use super::client::{Connection, get};
 use super::fairway::{self, Fairway, HOST, Start};
 use super::figures::{median, milliseconds, quantile};
+use super::process::Folder;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
@@ -48,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Gives a row of the table.
 fn measure(binary: &Path, routes: usize, changes: usize) -> Result<String> {
-    let folder = tempfile::Builder::new().prefix("fairway-bench-").tempdir()?;
+    let folder = Folder::make(&format!("apply-{routes}"))?;
     let folder = folder.path();
     let objects = fairway::objects(folder)?;
     write_routes(&objects, routes)?;

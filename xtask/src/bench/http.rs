@@ -14,7 +14,7 @@ use super::client::{get, load};
 use super::fairway::{self, Fairway, HOST, Start};
 use super::figures::{f64_of, median};
 use super::nginx;
-use super::process::Server;
+use super::process::{Folder, Server};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let binary = fairway::build(&arguments.profile)?;
-    let folder = tempfile::Builder::new().prefix("fairway-bench-").tempdir()?;
+    let folder = Folder::make("http")?;
     let folder = folder.path();
     let backend = Backend::start()?;
     let objects = fairway::objects(folder)?;

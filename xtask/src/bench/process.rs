@@ -8,6 +8,32 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::cargo;
+
+/// A folder for the files of one run, gone when it is dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes a new, empty folder below cargo's target folder.
+    pub(crate) fn make(name: &str) -> Result<Self> {
+        let folder = cargo::target().join("bench").join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            println!("{} stays: {error}", self.0.display());
+        }
+    }
+}
+
 /// Clock ticks a second in /proc/PID/stat: USER_HZ, which is 100 on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
 

@@ -1,5 +1,7 @@
-//! Fairway's CRDs are what `charts/` holds, and structural.
+//! Fairway's CRDs are what `charts/` holds, and structural. `FAIRWAY_CRDS=update` (`cargo xtask crds`)
+//! writes them there.
 
+use std::env;
 use std::fs;
 use std::path::Path;
 
@@ -9,12 +11,26 @@ use serde_json::Value;
 #[test]
 fn the_chart_holds_what_the_types_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/fairway/crds");
+    if env::var("FAIRWAY_CRDS").is_ok_and(|word| word == "update") {
+        write(&folder);
+    }
     for (name, yaml) in crd::files() {
         let written = fs::read_to_string(folder.join(&name)).unwrap_or_default();
         assert!(written == yaml, "{name} is stale: run `cargo xtask crds`");
     }
     let count = fs::read_dir(&folder).unwrap().count();
     assert_eq!(count, crd::files().len(), "a file of no CRD is in {}", folder.display());
+}
+
+/// Makes the folder hold these files and no others.
+fn write(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    for (name, yaml) in crd::files() {
+        fs::write(folder.join(name), yaml).unwrap();
+    }
 }
 
 #[test]
