@@ -151,8 +151,9 @@ fn route_match(matched: &mut Map<String, Value>) {
         json!({"type": "boolean", "description": "Whether case counts; it does when absent."});
     at(path, "properties").insert("caseSensitive".into(), case);
     if let Some(Value::Array(rules)) = path.get_mut("x-kubernetes-validations") {
-        // Replaced below by one that knows the fourth type as well.
+        // The enum above knows the fourth type as well.
         rules.retain(|rule| rule["rule"] != KNOWN_PATH_TYPES);
+        rules.iter_mut().filter(|rule| is_for_string_prefix(rule)).for_each(widen);
     }
     add_rules(path, &PATH_RULES);
     for fields in ["headers", "queryParams"] {
@@ -182,6 +183,20 @@ fn route_match(matched: &mut Map<String, Value>) {
     fields.insert("clientCIDRs".into(), Value::Object(networks));
     let call = "Its service and method, for protocol GRPC.";
     fields.insert("grpc".into(), described(schema_of::<GrpcMethodMatch>(), call));
+}
+
+/// What no path holds, no prefix of one can hold. An ending is another matter: `/a/.` begins `/a/.well-known`.
+fn is_for_string_prefix(rule: &Value) -> bool {
+    rule["rule"].as_str().is_some_and(|rule| !rule.contains("endsWith"))
+}
+
+fn widen(rule: &mut Value) {
+    for field in ["rule", "message"] {
+        let text = rule[field].as_str().unwrap_or_default();
+        let text = text.replace("['Exact','PathPrefix']", "['Exact','PathPrefix','StringPrefix']");
+        rule[field] =
+            text.replace("'Exact', 'PathPrefix'", "'Exact', 'PathPrefix', 'StringPrefix'").into();
+    }
 }
 
 struct Names {
@@ -256,16 +271,10 @@ const ROUTE_COLUMNS: [Column; 6] = [
 const KNOWN_PATH_TYPES: &str =
     "self.type in ['Exact','PathPrefix'] || self.type == 'RegularExpression'";
 
-const PATH_RULES: [Rule; 2] = [
-    (
-        "self.type != 'StringPrefix' || self.value.startsWith('/')",
-        "value must start with '/' when type is StringPrefix",
-    ),
-    (
-        "!has(self.caseSensitive) || self.caseSensitive || self.type in ['Exact','PathPrefix']",
-        "caseSensitive: false is for types Exact and PathPrefix",
-    ),
-];
+const PATH_RULES: [Rule; 1] = [(
+    "!has(self.caseSensitive) || self.caseSensitive || self.type in ['Exact','PathPrefix']",
+    "caseSensitive: false is for types Exact and PathPrefix",
+)];
 
 const FIELD_RULES: [Rule; 1] = [(
     "has(self.value) || (has(self.type) && self.type in ['Present','Absent'])",
