@@ -8,10 +8,15 @@ mod it {
     mod h1_targets;
     mod h1_wire;
     mod http_h1;
+    mod http_h2;
+    mod http_hostile;
     mod http_phases;
     mod http_rig;
+    mod http_tls;
+    mod http_upgrade;
     mod http_upstream;
     mod listen;
+    mod listen_changes;
     mod rig;
     mod stream;
     mod stream_udp;

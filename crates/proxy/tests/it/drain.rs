@@ -118,3 +118,28 @@ async fn requests_under_way_are_answered_and_idle_connections_closed() {
         assert!(began.elapsed() < Duration::from_secs(30), "it does not wait for nothing");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_under_way_are_answered_and_new_ones_told_to_go_away() {
+    let rig = Rig::start(1, served_http().await);
+    let io = TcpStream::connect(rig.address("one")).await.expect("it listens");
+    let (mut client, connection) = h2::client::handshake(io).await.expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let request = |wait: u32| {
+        let request = http::Request::get(format!("http://a.test/{wait}"));
+        request.body(()).expect("it is a request")
+    };
+    let (slow, _) = client.send_request(request(500), true).expect("there is room");
+    let (quick, _) = client.send_request(request(0), true).expect("there is room");
+    assert_eq!(quick.await.expect("it is answered").status(), 200);
+    let began = Instant::now();
+    let draining = tokio::task::spawn_blocking(move || rig.proxy.drain(Duration::from_secs(60)));
+    let mut answer = slow.await.expect("it is answered");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.body_mut().data().await.expect("a body").expect("whole"), "a");
+    drop(answer);
+    // The client's side closes the connection once it was told to and nothing is under way.
+    connection.await.expect("it does not panic").expect("it ends in good order");
+    draining.await.expect("it does not panic");
+    assert!(began.elapsed() < Duration::from_secs(30), "it does not wait for nothing");
+}
