@@ -74,9 +74,7 @@ fn of_session<'g>(
 pub(super) fn hash(way: &LoadBalancing, head: &RequestHead, client: IpAddr) -> Option<u64> {
     let LoadBalancing::ConsistentHash(source) = way else { return None };
     match source {
-        HashSource::Header(name) => {
-            head.headers.joined(name).map(|value| balance::hash_of(&value))
-        }
+        HashSource::Header(name) => head.headers.joined(name).map(|value| balance::hash_of(&value)),
         HashSource::Cookie(name) => {
             cookie(&head.headers, name).map(|value| balance::hash_of(value.as_bytes()))
         }

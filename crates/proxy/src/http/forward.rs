@@ -170,9 +170,10 @@ impl Forwarding<'_> {
         let upgrade = exchange.head.upgrade.is_some();
         let destination = Destination::new(self.cluster, endpoint, self.gateway, upgrade)?;
         let deadlines = self.deadlines();
-        let mut lease = self.lease(exchange, &destination, fresh, &deadlines).await.inspect_err(
-            |failed| self.learn(endpoint, *failed),
-        )?;
+        let mut lease = self
+            .lease(exchange, &destination, fresh, &deadlines)
+            .await
+            .inspect_err(|failed| self.learn(endpoint, *failed))?;
         deadlines.moved.set(Instant::now());
         let passage = self.passage.to(self.cluster, endpoint);
         let tried = told.counted();
@@ -184,9 +185,7 @@ impl Forwarding<'_> {
             reply: &mut exchange.reply,
             deadlines: &deadlines,
             passage: &passage,
-            refuses: &|status| {
-                self.again_at(&method, tried, Cause::Status(status)).is_some()
-            },
+            refuses: &|status| self.again_at(&method, tried, Cause::Status(status)).is_some(),
         };
         let running = attempt.run(&mut lease);
         let outcome = exchange.clock.until(|| deadlines.next(), running).await;
@@ -247,12 +246,7 @@ impl Forwarding<'_> {
     }
 
     /// Says whether and how a failed try is repeated.
-    fn after(
-        &self,
-        exchange: &Exchange<'_>,
-        failed: &Failed,
-        told: &Told,
-    ) -> Option<Again> {
+    fn after(&self, exchange: &Exchange<'_>, failed: &Failed, told: &Told) -> Option<Again> {
         if exchange.reply.has_begun() {
             return None;
         }

@@ -182,9 +182,7 @@ async fn exchange(
     };
     let mut incoming = reception.into_body(answer.framing);
     let mut read = 0;
-    while let Some(frame) =
-        std::future::poll_fn(|task| incoming.poll_frame(task)).await.ok()?
-    {
+    while let Some(frame) = std::future::poll_fn(|task| incoming.poll_frame(task)).await.ok()? {
         read += match frame {
             Frame::Data(data) => u64::try_from(data.len()).unwrap_or_default(),
             Frame::Trailers(_) => 0,

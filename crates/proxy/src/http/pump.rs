@@ -90,7 +90,15 @@ impl Pump {
                 };
             };
             *any = true;
-            match frame.map_err(Broken::Source)? {
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) => {
+                    // What came before belongs to whom it was sent to, if there is room for it.
+                    drop(sink.poll_flush(task));
+                    return Poll::Ready(Err(Broken::Source(error)));
+                }
+            };
+            match frame {
                 Some(Frame::Data(data)) => {
                     self.bytes += u64::try_from(data.len()).unwrap_or_default();
                     sink.data(data).map_err(Broken::Sink)?;

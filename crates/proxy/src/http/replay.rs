@@ -121,7 +121,8 @@ mod tests {
         let body = Bytes::from_static(b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
         for (room, again) in [(11, true), (10, false), (0, false)] {
             let io: Stream = RefCell::new(Box::new(tokio::io::empty()) as Box<dyn Io>);
-            let mut reader = Reader::with_bytes(Limits::default(), bytes::BytesMut::from(body.clone()));
+            let mut reader =
+                Reader::with_bytes(Limits::default(), bytes::BytesMut::from(body.clone()));
             let mut source = Incoming::h1(&io, &mut reader, Framing::Chunked);
             let mut replay = Replay::new(&mut source, room, Vec::new());
             assert!(replay.rewind(), "nothing was taken");

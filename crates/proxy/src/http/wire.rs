@@ -141,8 +141,15 @@ impl<'c> Incoming<'c> {
 
 /// The body that goes out; its head was written or queued before.
 pub(crate) enum Outgoing<'c> {
-    H1 { io: &'c Stream, writer: &'c mut Writer },
-    H2 { stream: SendStream<Bytes>, waiting: Bytes, end: End },
+    H1 {
+        io: &'c Stream,
+        writer: &'c mut Writer,
+    },
+    H2 {
+        stream: SendStream<Bytes>,
+        waiting: Bytes,
+        end: End,
+    },
     /// The head was all, and nothing waits.
     Ended,
 }

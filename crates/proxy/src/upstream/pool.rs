@@ -85,9 +85,7 @@ impl Pool {
         metrics: &Metrics,
     ) -> Result<Lease, Failure> {
         let entry = self.entry(destination);
-        if !fresh
-            && let Some(connection) = entry.idle()
-        {
+        if !fresh && let Some(connection) = entry.idle() {
             metrics.count(Counter::UpstreamReuses);
             return Ok(Lease::h1(connection, true, Slot::new(self, &entry, settings)));
         }
@@ -196,9 +194,9 @@ impl Entry {
 
     fn close_old(&self, age: Duration) {
         let now = Instant::now();
-        self.idle.borrow_mut().retain_mut(|idle| {
-            now.duration_since(idle.since) < age && idle.connection.is_quiet()
-        });
+        self.idle
+            .borrow_mut()
+            .retain_mut(|idle| now.duration_since(idle.since) < age && idle.connection.is_quiet());
         self.shared.borrow_mut().retain(|shared| {
             let old = now.duration_since(shared.used) >= age && shared.streams.get() == 0;
             !old && !shared.closed.get()
@@ -214,9 +212,7 @@ impl Entry {
         metrics: &Metrics,
     ) -> Result<Lease, Failure> {
         loop {
-            if !fresh
-                && let Some(lease) = self.stream()
-            {
+            if !fresh && let Some(lease) = self.stream() {
                 metrics.count(Counter::UpstreamReuses);
                 return Ok(lease);
             }

@@ -38,7 +38,12 @@ pub(crate) struct Answer {
 }
 
 impl<'u> Reception<'u> {
-    pub(super) fn h1(io: &'u Stream, reader: &'u mut Reader, method: Method, upgrade: bool) -> Self {
+    pub(super) fn h1(
+        io: &'u Stream,
+        reader: &'u mut Reader,
+        method: Method,
+        upgrade: bool,
+    ) -> Self {
         Self::H1 { io, reader, method, upgrade }
     }
 
@@ -50,8 +55,7 @@ impl<'u> Reception<'u> {
     pub(crate) fn poll_head(&mut self, task: &mut Context<'_>) -> Poll<Result<Answer, WireError>> {
         match self {
             Self::H1 { io, reader, method, upgrade } => {
-                let response =
-                    ready!(reader.poll_response(&mut *io.borrow_mut(), task, method))?;
+                let response = ready!(reader.poll_response(&mut *io.borrow_mut(), task, method))?;
                 if response.head.status == Status::SWITCHING_PROTOCOLS && !*upgrade {
                     return Poll::Ready(Err(Malformed::Status.into()));
                 }
