@@ -17,6 +17,14 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Crates without clock, network, tasks, chance and logs, also through others' code.
 const PURE: &[&str] = &["api", "model", "translate"];
+/// What the `clippy.toml` of a crate has to ban whose output must depend on its input alone.
+const BANNED: &[&str] = &[
+    "std::time::SystemTime::now",
+    "std::env::var",
+    "std::collections::HashMap",
+    "std::sync::Mutex",
+];
+const DETERMINED: &[&str] = &["model", "translate"];
 const IMPURE: &[&str] = &[
     "arc-swap",
     "h2",
@@ -57,6 +65,11 @@ fn violations(tree: &Tree) -> Vec<String> {
             found.push(format!("{manifest}: is missing"));
             continue;
         };
+        let lints = tree.text(&format!("crates/{name}/clippy.toml")).unwrap_or_default();
+        for ban in BANNED.iter().filter(|ban| DETERMINED.contains(&name) && !lints.contains(**ban))
+        {
+            found.push(format!("crates/{name}/clippy.toml: has to ban {ban}"));
+        }
         for dependency in dependencies(text).iter().filter(|found| !found.only_tests) {
             let other = dependency.name;
             let ours = other.strip_prefix("fairway-");
@@ -101,14 +114,25 @@ fn a_dependency_against_the_layers_is_found() {
 
 #[test]
 fn a_dependency_of_tests_may_cross_layers() {
-    let manifest = "[dev-dependencies]\nfairway-api.workspace = true\ntokio.workspace = true\n";
-    assert_none(&violations(&sketch(&[("crates/model/Cargo.toml", manifest)])));
+    let manifest = "[dev-dependencies]\nfairway-model.workspace = true\ntokio.workspace = true\n";
+    assert_none(&violations(&sketch(&[("crates/api/Cargo.toml", manifest)])));
+}
+
+#[test]
+fn a_pure_crate_without_its_bans_is_found() {
+    let bans = BANNED.join("\n");
+    let with = |lints: &str| {
+        let manifest = ("crates/model/Cargo.toml", "");
+        violations(&sketch(&[manifest, ("crates/model/clippy.toml", lints)]))
+    };
+    assert_none(&with(&bans));
+    assert_finds(&with(&bans.replace("std::env::var", "")), "std::env::var");
 }
 
 #[test]
 fn an_impure_dependency_of_a_pure_crate_is_found() {
     let manifest = "[dependencies]\ntokio.workspace = true\n";
-    assert_finds(&violations(&sketch(&[("crates/translate/Cargo.toml", manifest)])), "tokio");
+    assert_finds(&violations(&sketch(&[("crates/api/Cargo.toml", manifest)])), "tokio");
 }
 
 #[test]
