@@ -1,3 +1,5 @@
+//! Documents of YAML files: how they are told apart, and where each field stands.
+
 use super::*;
 use crate::sources::field::FieldPath;
 use serde_json::json;
