@@ -1,5 +1,6 @@
 //! How objects are named inside this crate: structs, never joined strings.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use serde::{Serialize, Serializer};
 pub use fairway_api::Kind;
 
 /// Namespace and name. The namespace of a cluster-wide object is empty.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Names are compared by the pointer first: in a memo most of them are the same ones.
+#[derive(Clone, Eq, Hash)]
 pub struct Name {
     /// Namespace, or empty.
     pub namespace: Arc<str>,
@@ -30,6 +33,35 @@ impl Name {
     pub fn of(metadata: &ObjectMeta) -> Self {
         Self::new(metadata.namespace(), metadata.name.as_str())
     }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        same(&self.name, &other.name) && same(&self.namespace, &other.namespace)
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if same(&self.namespace, &other.namespace) {
+            return if Arc::ptr_eq(&self.name, &other.name) {
+                Ordering::Equal
+            } else {
+                self.name.cmp(&other.name)
+            };
+        }
+        self.namespace.cmp(&other.namespace)
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+fn same(a: &Arc<str>, b: &Arc<str>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
 }
 
 impl fmt::Display for Name {

@@ -116,12 +116,7 @@ fn model(
     outcomes: &[Arc<RouteOutcome>],
     previous: Option<&Plan>,
 ) -> Model {
-    let mut clusters: BTreeMap<ClusterId, Arc<Cluster>> = BTreeMap::new();
-    for (id, cluster) in outcomes.iter().flat_map(|outcome| &outcome.clusters) {
-        if !clusters.contains_key(id) {
-            clusters.insert(id.clone(), Arc::clone(cluster));
-        }
-    }
+    let clusters = all_clusters(outcomes, previous);
     let routes = outcomes.iter().flat_map(|outcome| &outcome.routes);
     let mut secrets = std::mem::take(&mut staged.secrets);
     for tls in clusters.values().filter_map(|cluster| cluster.tls.as_ref()) {
@@ -140,6 +135,29 @@ fn model(
         clusters,
         secrets,
     }
+}
+
+/// Gives the clusters that routes use. They are the same as before if each route uses the same as before,
+/// which is cheaper to see than 10,000 Ids are to sort.
+fn all_clusters(
+    outcomes: &[Arc<RouteOutcome>],
+    previous: Option<&Plan>,
+) -> BTreeMap<ClusterId, Arc<Cluster>> {
+    if let Some(plan) = previous {
+        let before = &plan.memo.outcomes;
+        let mut pairs = before.iter().zip(outcomes);
+        let same = pairs.all(|(a, b)| Arc::ptr_eq(a, b) || a.clusters == b.clusters);
+        if same && before.len() == outcomes.len() {
+            return plan.model.clusters.clone();
+        }
+    }
+    let mut clusters: BTreeMap<ClusterId, Arc<Cluster>> = BTreeMap::new();
+    for (id, cluster) in outcomes.iter().flat_map(|outcome| &outcome.clusters) {
+        if !clusters.contains_key(id) {
+            clusters.insert(id.clone(), Arc::clone(cluster));
+        }
+    }
+    clusters
 }
 
 fn all_endpoints(
@@ -192,8 +210,10 @@ fn verdicts(ground: &Ground<'_>, staged: Staged, outcomes: &[Arc<RouteOutcome>])
         }
         Some((outcome.key.clone(), said))
     });
-    all.extend(routes);
-    all
+    // Collected at once, since inserting one by one would search the map for each.
+    let mut routes: Verdicts = routes.collect();
+    routes.append(&mut all);
+    routes
 }
 
 /// Gives the Gateways that an object's listeners belong to.

@@ -2,6 +2,7 @@
 //! and in `head` and `ledger`; what a rule means is in [`rule`] (HTTP, gRPC) and [`stream`] (TLS, TCP, UDP).
 
 use std::any::Any;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -92,8 +93,7 @@ fn each<T: Any + Send + Sync>(
     lower: Lower<T>,
 ) {
     for (name, object) in &**table {
-        let key = ObjectKey { kind, name: name.clone() };
-        let kept = memo.take(&key).filter(|kept| {
+        let kept = memo.take(kind, name).filter(|kept| {
             std::ptr::addr_eq(Arc::as_ptr(&kept.source), Arc::as_ptr(object))
                 && ground.same_services(&kept.services)
         });
@@ -101,6 +101,7 @@ fn each<T: Any + Send + Sync>(
             all.push(Arc::clone(kept));
             continue;
         }
+        let key = ObjectKey { kind, name: name.clone() };
         let lowered = quarantine(|| lower(ground, key.clone(), object));
         let outcome = lowered.unwrap_or_else(|fault| faulty(key, object, &fault));
         all.push(Arc::new(outcome));
@@ -113,13 +114,14 @@ struct Memo<'a> {
 }
 
 impl<'a> Memo<'a> {
-    fn take(&mut self, key: &ObjectKey) -> Option<&'a Arc<RouteOutcome>> {
+    fn take(&mut self, kind: Kind, name: &Name) -> Option<&'a Arc<RouteOutcome>> {
         while let Some((first, rest)) = self.rest.split_first() {
-            if first.key > *key {
+            let order = first.key.kind.cmp(&kind).then_with(|| first.key.name.cmp(name));
+            if order == Ordering::Greater {
                 return None;
             }
             self.rest = rest;
-            if first.key == *key {
+            if order == Ordering::Equal {
                 return Some(first);
             }
         }
