@@ -64,6 +64,7 @@ struct Noted {
     version: Version,
     referer: String,
     agent: String,
+    server_name: Option<Arc<str>>,
     rule: Option<RouteId>,
 }
 
@@ -72,7 +73,7 @@ impl Entry {
     pub(crate) fn new(head: &RequestHead, client: &Client) -> Self {
         match client.worker.settings().access_log {
             AccessLog::Off => Self(None),
-            AccessLog::Lines(..) => Self(Some(Box::new(Noted::new(head, client.address())))),
+            AccessLog::Lines(..) => Self(Some(Box::new(Noted::new(head, client)))),
         }
     }
 
@@ -97,20 +98,21 @@ impl Entry {
 }
 
 impl Noted {
-    fn new(head: &RequestHead, client: IpAddr) -> Self {
+    fn new(head: &RequestHead, client: &Client) -> Self {
         let field = |name| {
             let value = head.headers.first(name).unwrap_or_default();
             String::from_utf8_lossy(value).into_owned()
         };
         Self {
             time: SystemTime::now(),
-            client,
+            client: client.address(),
             method: head.method.as_str().to_owned(),
             host: head.authority.to_string(),
             target: head.path_and_query(),
             version: head.version,
             referer: field("referer"),
             agent: field("user-agent"),
+            server_name: client.connection.server_name.clone(),
             rule: None,
         }
     }
@@ -149,6 +151,7 @@ impl Noted {
             ("version", version(self.version)),
             ("referer", &self.referer),
             ("userAgent", &self.agent),
+            ("serverName", self.server_name.as_deref().unwrap_or_default()),
             ("route", self.rule.as_ref().map_or("", |rule| rule.as_str())),
             ("failure", told.failure.map_or("", crate::failure::Failure::word)),
         ] {

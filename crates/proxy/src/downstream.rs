@@ -28,7 +28,6 @@ use crate::worker::Worker;
 /// What is known of a client's connection before its first request.
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
     pub(crate) gateway: GatewayId,
     /// The port that the user declared, which may not be the one that is bound.
     pub(crate) port: u16,

@@ -140,9 +140,8 @@ async fn stream(
         Err(malformed) => return refuse(respond, malformed),
     };
     let body = Incoming::h2(body);
-    let framing = match Framing::to_send(&head.headers, body.is_done()) {
-        Ok(framing) => framing,
-        Err(_) => return respond.send_reset(Reason::PROTOCOL_ERROR),
+    let Ok(framing) = Framing::to_send(&head.headers, body.is_done()) else {
+        return respond.send_reset(Reason::PROTOCOL_ERROR);
     };
     let clock = Clock::default();
     let exchange = Exchange { head, framing, body, reply: Reply::h2(respond), clock: &clock };

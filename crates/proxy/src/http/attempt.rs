@@ -164,7 +164,7 @@ impl Attempt<'_, '_, '_, '_> {
             self.deadlines.on_client.set(stuck || upload.waits_for_client(out));
             polled.map_err(|broken| match broken {
                 Broken::Source(_) => Failure::Truncated,
-                Broken::Sink(_) => Failure::ClientGone,
+                Broken::Sink => Failure::ClientGone,
             })
         })
         .await?;
@@ -200,7 +200,7 @@ impl Upload {
                 out.abort(h2::Reason::CANCEL);
                 Err(clients(&error))
             }
-            Poll::Ready(Err(Broken::Sink(_))) => {
+            Poll::Ready(Err(Broken::Sink)) => {
                 self.broken = true;
                 Ok(())
             }

@@ -63,7 +63,7 @@ mod tests {
         assert!(Instant::now() >= after(30));
         let moving = Cell::new(after(40));
         let work = async {
-            tokio::time::sleep_until(after(35)).await;
+            sleep_until(after(35)).await;
             moving.set(after(80));
             std::future::pending::<()>().await;
         };

@@ -15,7 +15,7 @@ pub(crate) enum Broken {
     /// What was to be read.
     Source(WireError),
     /// What was to be written to.
-    Sink(WireError),
+    Sink,
 }
 
 /// Where bodies come from: a connection, or one with a memory.
@@ -75,7 +75,7 @@ impl Pump {
     ) -> Poll<Result<(), Broken>> {
         loop {
             if self.ended || sink.is_full() {
-                ready!(sink.poll_flush(task)).map_err(Broken::Sink)?;
+                ready!(sink.poll_flush(task)).map_err(sink_broke)?;
                 *any = true;
             }
             if self.ended {
@@ -85,7 +85,7 @@ impl Pump {
             let Poll::Ready(frame) = source.poll_frame(task) else {
                 // What was read so far goes out now: the other side may wait for just that.
                 return match sink.poll_flush(task) {
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(Broken::Sink(error))),
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(sink_broke(error))),
                     Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
                 };
             };
@@ -101,17 +101,23 @@ impl Pump {
             match frame {
                 Some(Frame::Data(data)) => {
                     self.bytes += u64::try_from(data.len()).unwrap_or_default();
-                    sink.data(data).map_err(Broken::Sink)?;
+                    sink.data(data).map_err(sink_broke)?;
                 }
                 Some(Frame::Trailers(trailers)) => {
-                    sink.end(Some(trailers)).map_err(Broken::Sink)?;
+                    sink.end(Some(trailers)).map_err(sink_broke)?;
                     self.ended = true;
                 }
                 None => {
-                    sink.end(None).map_err(Broken::Sink)?;
+                    sink.end(None).map_err(sink_broke)?;
                     self.ended = true;
                 }
             }
         }
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn sink_broke(error: WireError) -> Broken {
+    tracing::debug!(%error, "a body could not be passed on");
+    Broken::Sink
 }

@@ -31,8 +31,7 @@ pub(super) fn connection(
     room: OwnedSemaphorePermit,
 ) {
     // A client that has gone already has no address here.
-    let Ok(local) = io.local_addr() else { return };
-    let arrival = Arrival { worker: Rc::clone(worker), peer, local, port, drain };
+    let arrival = Arrival { worker: Rc::clone(worker), peer, port, drain };
     let kind = arrival.port.kind;
     match kind {
         PortKind::Http => spawn(arrival, room, |arrival| arrival.http(io)),
@@ -87,7 +86,6 @@ impl Drop for Open {
 struct Arrival {
     worker: Rc<Worker>,
     peer: SocketAddr,
-    local: SocketAddr,
     port: Arc<Port>,
     drain: DrainSignal,
 }
@@ -96,7 +94,6 @@ impl Arrival {
     async fn http(self, io: TcpStream) {
         let connection = downstream::Connection {
             peer: self.peer,
-            local: self.local,
             gateway: self.port.gateway.clone(),
             port: self.port.number,
             scheme: Scheme::Http,
@@ -190,7 +187,6 @@ impl Arrival {
         let alpn_h2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
         let connection = downstream::Connection {
             peer: self.peer,
-            local: self.local,
             gateway: self.port.gateway.clone(),
             port: self.port.number,
             scheme: Scheme::Https,

@@ -26,6 +26,7 @@ async fn a_request_is_forwarded_and_connections_live_on_both_sides() {
         assert_eq!(backend.connections() - before, 1, "{threads} threads");
         assert_eq!(rig.proxy.metrics().counter(Counter::UpstreamReuses), 19);
         let seen = backend.last();
+        assert_eq!(seen.connection, before);
         assert_eq!(seen.field("host"), Some("shop.test"));
         assert_eq!(seen.field("x-forwarded-for"), Some("127.0.0.1"));
         assert_eq!(seen.field("x-forwarded-proto"), Some("http"));
@@ -178,7 +179,7 @@ async fn an_early_answer_passes_and_the_endpoints_connection_is_not_used_again()
         while let Ok((mut io, _)) = socket.accept().await {
             tokio::spawn(async move {
                 let mut space = [0; 1024];
-                io.read(&mut space).await?;
+                assert!(io.read(&mut space).await? > 0);
                 io.write_all(&http::response(413, "too long")).await?;
                 while io.read(&mut space).await? > 0 {}
                 Ok::<_, std::io::Error>(())

@@ -140,7 +140,10 @@ async fn answer(
     }
     let response = Response::builder()
         .header("x-path", head.uri.path())
-        .header("x-te", head.headers.get("te").cloned().unwrap_or(http::HeaderValue::from_static("")))
+        .header(
+            "x-te",
+            head.headers.get("te").cloned().unwrap_or(http::HeaderValue::from_static("")),
+        )
         .header("content-type", "application/grpc");
     if act == "only-trailers" {
         let response = response.header("grpc-status", "5").body(()).expect("a response");
@@ -189,7 +192,8 @@ async fn streams_go_side_by_side_to_endpoints_of_http1() {
             let send = send.clone();
             calls.spawn(async move {
                 let with_body = request("POST", &format!("/{turn}")).body(()).expect("a request");
-                let got = call(&send, with_body, vec![b'x'; turn * 1000], None).await.expect("whole");
+                let got =
+                    call(&send, with_body, vec![b'x'; turn * 1000], None).await.expect("whole");
                 assert_eq!(got.status(), 200);
                 assert_eq!(got.body, format!("/{turn} {}", turn * 1000).into_bytes());
                 assert!(got.trailers.is_none());
@@ -202,7 +206,11 @@ async fn streams_go_side_by_side_to_endpoints_of_http1() {
         assert_eq!(seen.field("host"), Some("shop.test"));
     }
     let encodings = backend.seen();
-    assert!(encodings.iter().all(|seen| seen.path() == "/0" || seen.field("transfer-encoding").is_some()));
+    assert!(
+        encodings
+            .iter()
+            .all(|seen| seen.path() == "/0" || seen.field("transfer-encoding").is_some())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,7 +241,8 @@ async fn grpc_passes_with_its_trailers_on_few_connections() {
         done.expect("it is answered");
     }
     assert_eq!(connections.load(Ordering::SeqCst), 1);
-    let request = request("POST", "/x").header("x-act", "only-trailers").body(()).expect("a request");
+    let request =
+        request("POST", "/x").header("x-act", "only-trailers").body(()).expect("a request");
     let got = call(&send, request, Vec::new(), None).await.expect("whole");
     assert_eq!((got.status(), got.field("grpc-status")), (200, Some("5")));
 }
@@ -335,7 +344,8 @@ async fn failures_of_rules_for_grpc_are_told_in_its_way() {
         ("/grpc", "text/plain", 503, None),
         ("/late", "application/grpc", 200, Some("4")),
     ] {
-        let request = request("POST", path).header("content-type", kind).body(()).expect("a request");
+        let request =
+            request("POST", path).header("content-type", kind).body(()).expect("a request");
         let got = call(&send, request, Vec::new(), None).await.expect("whole");
         assert_eq!((got.status(), got.field("grpc-status")), (status, code), "{path} {kind}");
     }

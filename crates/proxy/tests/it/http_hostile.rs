@@ -27,7 +27,10 @@ const REFUSED: [(&str, &str); 30] = [
     ("400", "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("400", "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("400", "GET /..%2f HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("400", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    (
+        "400",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ),
     ("400", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n"),
     ("400", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n"),
     ("400", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\x0bchunked\r\n\r\n"),
@@ -48,7 +51,9 @@ async fn what_could_be_read_in_two_ways_is_refused_and_never_forwarded() {
     let rig = Rig::start(1, http::forwarding(&[backend.address]));
     let address = rig.address("web");
     for (status, bytes) in REFUSED {
-        let got = http::raw(address, bytes.to_owned() + "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let got =
+            http::raw(address, bytes.to_owned() + "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n")
+                .await;
         assert!(got.starts_with(&format!("HTTP/1.1 {status} ")), "{bytes:?}: {got}");
         assert_eq!(got.matches("HTTP/1.1").count(), 1, "{bytes:?}: {got}");
         assert!(got.contains("connection: close"), "{bytes:?}: {got}");
@@ -72,7 +77,8 @@ async fn wrong_chunks_end_the_request_on_both_sides() {
         "5\r\nhello\r\n0\r\nX : 1\r\n\r\n",
     ] {
         let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
-        let got = http::raw(address, format!("{head}{chunks}GET / HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+        let got =
+            http::raw(address, format!("{head}{chunks}GET / HTTP/1.1\r\nhost: a\r\n\r\n")).await;
         assert!(got.starts_with("HTTP/1.1 400 "), "{chunks:?}: {got}");
         assert_eq!(got.matches("HTTP/1.1").count(), 1, "{chunks:?}: {got}");
     }

@@ -50,7 +50,9 @@ async fn heads_are_changed_on_the_way_there_and_back() {
     });
     let rig = Rig::start(1, model);
     let mut caller = Caller::to(&rig).await;
-    caller.send("GET /a/b?q=1 HTTP/1.1\r\nhost: Shop.Test\r\nx-c: 1\r\nx-d: 1\r\nx-a: 1\r\n\r\n").await;
+    caller
+        .send("GET /a/b?q=1 HTTP/1.1\r\nhost: Shop.Test\r\nx-c: 1\r\nx-d: 1\r\nx-a: 1\r\n\r\n")
+        .await;
     let got = caller.answer().await;
     assert_eq!(got.field("x-gone"), None);
     assert_eq!((got.field("x-set"), got.field("x-kept")), (Some("1"), Some("1")));
@@ -112,7 +114,8 @@ async fn who_may_call_and_how_often_holds_for_all_threads_together() {
             }];
         });
         let mut shut = http::plain_rule("/shut", http::forward(&["backend"]));
-        shut.ip_access = IpAccess { allow: Vec::new(), deny: vec!["127.0.0.0/8".parse().expect("a net")] };
+        shut.ip_access =
+            IpAccess { allow: Vec::new(), deny: vec!["127.0.0.0/8".parse().expect("a net")] };
         http::put(&mut model, "shut", "web", "*", shut);
         let rig = Rig::start(threads, model);
         let mut statuses = Vec::new();
@@ -209,14 +212,13 @@ async fn copies_go_to_mirrors_and_nobody_waits_for_them() {
     let mut caller = Caller::to(&rig).await;
     for turn in 0..10 {
         let body = "x".repeat(turn * 10_000);
-        let head = format!("PUT /{turn} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head =
+            format!("PUT /{turn} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len());
         caller.send(head + &body).await;
         assert_eq!(caller.answer().await.text(), body);
     }
-    rig::until("all copies have arrived", || {
-        copy.seen().len() == 10 && stuck.seen().len() == 10
-    })
-    .await;
+    rig::until("all copies have arrived", || copy.seen().len() == 10 && stuck.seen().len() == 10)
+        .await;
     for seen in copy.seen() {
         let turn: usize = seen.path().trim_start_matches('/').parse().expect("a number");
         assert_eq!(seen.body.len(), turn * 10_000);
@@ -300,12 +302,8 @@ async fn each_request_is_told_in_one_line() {
                 lines.send(line.to_owned()).expect("the test waits for it");
             }),
         );
-        let settings = Settings {
-            threads: 1,
-            ephemeral_ports: true,
-            access_log: log,
-            ..Settings::default()
-        };
+        let settings =
+            Settings { threads: 1, ephemeral_ports: true, access_log: log, ..Settings::default() };
         let rig = Rig::start_with(settings, http::forwarding(&[backend.address]));
         let mut caller = Caller::to(&rig).await;
         let request = "GET /a?b=%22 HTTP/1.1\r\nhost: shop.test\r\nuser-agent: me\r\n\r\n";

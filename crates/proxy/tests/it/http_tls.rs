@@ -25,7 +25,11 @@ use super::rig::{self, Authority, Rig};
 /// Listeners for `a.shop.test`, `*.shop.test` and all other hosts but none for `none.example`, on one port.
 fn model(authority: &Authority) -> Model {
     let mut model = rig::model();
-    rig::certificate(&mut model, "cert", &authority.sign(&["a.shop.test", "*.shop.test", "deep.a.shop.test"]));
+    rig::certificate(
+        &mut model,
+        "cert",
+        &authority.sign(&["a.shop.test", "*.shop.test", "deep.a.shop.test"]),
+    );
     for (name, host) in [("exact", "a.shop.test"), ("wild", "*.shop.test")] {
         let protocol = ListenerProtocol::Https(rig::ends_tls(&["cert"]));
         rig::listener(&mut model, name, 443, host, protocol);
@@ -138,11 +142,9 @@ async fn backend(authority: &Authority, alpn: &'static [&'static str]) -> Socket
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_inside_tls_are_spoken_to_as_alpn_says() {
     let authority = Authority::new();
-    for (alpn, spoken) in [
-        (&["h2", "http/1.1"][..], "h2"),
-        (&["http/1.1"], "http/1.1"),
-        (&[], "http/1.1"),
-    ] {
+    for (alpn, spoken) in
+        [(&["h2", "http/1.1"][..], "h2"), (&["http/1.1"], "http/1.1"), (&[], "http/1.1")]
+    {
         let address = backend(&authority, alpn).await;
         let mut model = http::forwarding(&[]);
         rig::authorities(&mut model, "ca", &authority.pem());

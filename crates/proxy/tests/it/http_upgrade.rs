@@ -70,7 +70,10 @@ async fn websocket_passes_both_ways_with_half_closed_ends() {
         caller.send(UPGRADE.to_owned() + "early").await;
         let head = head(&mut caller).await;
         assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-        assert!(head.contains("upgrade: websocket") && head.contains("connection: upgrade"), "{head}");
+        assert!(
+            head.contains("upgrade: websocket") && head.contains("connection: upgrade"),
+            "{head}"
+        );
         assert!(head.contains("sec-websocket-accept: x"), "{head}");
         assert_eq!(text(&mut caller, 10).await, "helloearly");
         for turn in 0..100 {
