@@ -7,9 +7,6 @@
 mod schema;
 mod upstream;
 
-use std::path::Path;
-use std::{fs, io};
-
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
@@ -37,14 +34,6 @@ pub fn files() -> Vec<(String, String)> {
         (format!("{}_{}.yaml", kind.group(), kind.plural()), format!("{HEAD}{yaml}"))
     };
     all().into_iter().map(file).collect()
-}
-
-/// Writes [`files`] to a folder.
-///
-/// # Errors
-/// The folder is missing or not writable.
-pub fn write_to(folder: &Path) -> io::Result<()> {
-    files().into_iter().try_for_each(|(name, yaml)| fs::write(folder.join(name), yaml))
 }
 
 /// Gives Fairway's CRDs as objects.
