@@ -236,10 +236,11 @@ impl FileSource {
             return read_each(jobs, &self.admission);
         }
         let share = jobs.len().div_ceil(cores);
+        let schemas = &self.schemas;
         std::thread::scope(|scope| {
             let threads: Vec<_> = jobs
                 .chunks_mut(share)
-                .map(|share| scope.spawn(|| read_each(share, &Admission::new(&self.schemas))))
+                .map(|share| scope.spawn(|| read_each(share, &Admission::new(schemas))))
                 .collect();
             // All are joined, whatever the first ones say.
             let dirty: Vec<bool> = threads

@@ -114,7 +114,7 @@ fn same_but_metadata(left: &AnyObject, right: &AnyObject) -> bool {
 
 /// Stands for a value in comparisons, so that the value need not be kept: 128 bits, whose
 /// collisions are left to chance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Fingerprint(u64, u64);
 
 impl Fingerprint {

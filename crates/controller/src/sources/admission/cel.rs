@@ -4,6 +4,7 @@
 //! per level. Transition rules (`oldSelf`) are not evaluated: a file has no old self, and whoever
 //! edits it could as well delete and create the object.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -17,6 +18,7 @@ use serde_json::{Map, Value};
 use super::finding::Finding;
 use super::structural::Node;
 use crate::sources::field::{FieldPath, Trail};
+use crate::sources::stamp::Fingerprint;
 
 mod hint;
 
@@ -65,7 +67,14 @@ impl Rule {
 /// What rules are evaluated with; one per thread, as building it costs more than a rule.
 pub(crate) struct Evaluator {
     base: Context<'static>,
+    /// Values that met the rules of a node, which is known by its address: the schemas outlive this.
+    /// Most configurations say the same in many places, and an evaluation costs a hundred times a
+    /// look-up.
+    passed: RefCell<foldhash::HashSet<(usize, Fingerprint)>>,
 }
+
+/// Beyond this many passed values (24 bytes each) all are forgotten.
+const MAX_PASSED: usize = 200_000;
 
 impl Evaluator {
     pub(crate) fn new() -> Self {
@@ -74,7 +83,7 @@ impl Evaluator {
         base.add_function("matches", move |This(text): This<Arc<String>>, pattern: Arc<String>| {
             matches(&seen, &text, &pattern)
         });
-        Self { base }
+        Self { base, passed: RefCell::default() }
     }
 
     /// Evaluates all rules of `node` and below.
@@ -141,6 +150,11 @@ impl Evaluator {
         trail: Trail<'_>,
         findings: &mut Vec<Finding>,
     ) {
+        let known = (std::ptr::from_ref(rules).addr(), Fingerprint::of(value));
+        if self.passed.borrow().contains(&known) {
+            return;
+        }
+        let before = findings.len();
         let mut scope = self.base.new_inner_scope();
         scope.add_variable_from_value("self", own.clone());
         for rule in &rules.0 {
@@ -155,6 +169,13 @@ impl Evaluator {
                 Err(error) => format!("{} ({error})", rule.message),
             };
             findings.push(rule.finding(message, value, trail));
+        }
+        if findings.len() == before {
+            let mut passed = self.passed.borrow_mut();
+            if passed.len() >= MAX_PASSED {
+                passed.clear();
+            }
+            passed.insert(known);
         }
     }
 }
