@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use fairway_model::cluster::{BackendProtocol, Endpoint, EndpointState};
@@ -288,10 +289,19 @@ pub(crate) async fn echo(name: &'static str) -> SocketAddr {
     address
 }
 
-/// A port that nobody has now. Somebody may take it before it is used: then the test says so.
+/// A port that nobody has now: below those that the kernel gives out by itself, and another one each
+/// time, so that no other test takes it meanwhile.
 pub(crate) fn free_port() -> u16 {
-    let socket = std::net::TcpListener::bind((LOOPBACK, 0)).expect("a port is free");
-    socket.local_addr().expect("it is bound").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1_000 {
+        let next = std::process::id().wrapping_mul(16) + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(12_000 + next % 20_000).expect("it is below 32,000");
+        let tcp = std::net::TcpListener::bind((LOOPBACK, port));
+        if tcp.is_ok() && std::net::UdpSocket::bind((LOOPBACK, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// A backend that answers each request of HTTP/1.1 with its name, after as long as the path says in

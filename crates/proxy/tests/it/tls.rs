@@ -396,6 +396,24 @@ async fn a_broken_secret_takes_down_its_own_listener_alone_and_can_be_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_let_in_where_clients_cannot_be_validated() {
+    let authority = Authority::new();
+    let mut model = rig::model();
+    rig::certificate(&mut model, "secret", &authority.sign(&["a.test"]));
+    rig::authorities(&mut model, "ca", "no PEM");
+    terminated(&mut model, "a", "a.test", validating(ClientValidationMode::Required)).await;
+    let mut rig = Rig::start(1, model);
+    let error = rig.error("a").expect("it is refused");
+    assert!(error.contains("ca"), "{error}");
+    let shown = authority.sign(&[]);
+    let config = client(&authority, Some(&shown), &[]);
+    let address = rig.address("a");
+    is_closed_without_a_word(&config, address, "a.test").await;
+    rig.change(|model| rig::authorities(model, "ca", &authority.pem()));
+    assert_eq!(first_line(&config, address, "a.test").await.expect("it is let in"), "a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_oddly_named_certificate_is_served_all_the_same() {
     let authority = Authority::new();
     let mut params = CertificateParams::new(Vec::new()).expect("no name is wrong");
