@@ -167,6 +167,10 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub source: SourceArgs,
 
+    /// Take it that each TLS Secret that a listener names and DIR lacks is there.
+    #[arg(long)]
+    pub generate_certificates: bool,
+
     /// Count warnings as errors.
     #[arg(long)]
     pub strict: bool,
@@ -180,6 +184,10 @@ pub(crate) struct CheckArgs {
 pub(crate) struct TranslateArgs {
     #[command(flatten)]
     pub source: SourceArgs,
+
+    /// Take it that each TLS Secret that a listener names and DIR lacks is there.
+    #[arg(long)]
+    pub generate_certificates: bool,
 
     /// What to print.
     #[arg(long, value_enum, default_value_t = Stage::Model)]

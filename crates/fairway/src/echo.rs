@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
@@ -25,6 +26,9 @@ use hyper_util::server::conn::auto;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+
+use crate::cli::EchoArgs;
+use crate::output;
 
 /// Bytes of a request body that are read and counted; more is answered by 413.
 const BODY_LIMIT: usize = 64 << 20;
@@ -57,6 +61,19 @@ struct Echo<'a> {
     headers: BTreeMap<String, Vec<String>>,
     body_bytes: usize,
     client: SocketAddr,
+}
+
+/// `fairway echo`: one backend, until a signal ends the process.
+///
+/// # Errors
+/// The address cannot be bound, or the listener broke.
+pub(crate) async fn echo(args: EchoArgs) -> anyhow::Result<()> {
+    let EchoArgs { listen, namespace, service, pod } = args;
+    let opening = || format!("opening {listen}");
+    let listener = TcpListener::bind(listen).await.with_context(opening)?;
+    let address = listener.local_addr().with_context(opening)?;
+    output::print(&format!("listening on {address}\n"))?;
+    Ok(serve(listener, Identity { namespace, service, pod }).await?)
 }
 
 /// Serves until the future is dropped, which closes the connections too.
