@@ -143,6 +143,13 @@ impl Schemas {
         self.kinds.values().filter(move |schema| schema.kind == kind)
     }
 
+    /// The schemas of all kinds, versions and releases.
+    #[cfg(test)]
+    pub(crate) fn roots(&self) -> impl Iterator<Item = &Node> {
+        let versions = self.kinds.values().flat_map(|kind| &kind.versions);
+        versions.flat_map(|v| std::iter::once(&v.root).chain(v.newer.as_deref()))
+    }
+
     /// Groups and kinds that are read.
     pub fn kinds(&self) -> impl Iterator<Item = (&str, &str)> {
         self.kinds.keys().map(|(group, kind)| (group.as_str(), kind.as_str()))

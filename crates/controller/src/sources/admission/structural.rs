@@ -181,7 +181,7 @@ impl Compiler {
 }
 
 impl Node {
-    fn children(&self) -> impl Iterator<Item = &Self> {
+    pub(super) fn children(&self) -> impl Iterator<Item = &Self> {
         let boxed = self.additional.iter().chain(&self.items).map(AsRef::as_ref);
         self.properties.values().chain(boxed)
     }
