@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fairway_api::core::Service;
+use fairway_api::reference::ParentReference;
 use fairway_model::route::{Attachment, Origin, Rule};
 use fairway_model::{Cluster, ClusterId, Route, RouteId};
 
 use crate::attach::{Answer, attach, attachments};
 use crate::ground::Ground;
+use crate::listener::{ParentKey, ParentKind};
 use crate::object::{Kind, Name, ObjectKey, slug};
 use crate::quarantine::quarantine;
 use crate::snapshot::Table;
@@ -67,44 +69,56 @@ pub(crate) fn lower_all(
     before: &[Arc<RouteOutcome>],
 ) -> Vec<Arc<RouteOutcome>> {
     let snapshot = ground.snapshot;
-    let mut memo = Memo { rest: before };
-    let mut all = Vec::with_capacity(before.len() + 1);
-    each(ground, Kind::HttpRoute, &snapshot.http_routes, &mut memo, &mut all, rule::http_route);
-    each(ground, Kind::GrpcRoute, &snapshot.grpc_routes, &mut memo, &mut all, rule::grpc_route);
-    each(ground, Kind::TlsRoute, &snapshot.tls_routes, &mut memo, &mut all, stream::tls_route);
-    each(ground, Kind::TcpRoute, &snapshot.tcp_routes, &mut memo, &mut all, stream::tcp_route);
-    each(ground, Kind::UdpRoute, &snapshot.udp_routes, &mut memo, &mut all, stream::udp_route);
+    let mut work = Work { ground, memo: Memo { rest: before }, all: Vec::new() };
+    work.all.reserve(before.len() + 1);
+    work.each(Kind::HttpRoute, &snapshot.http_routes, rule::http_route, |r| &r.spec.parent_refs);
+    work.each(Kind::GrpcRoute, &snapshot.grpc_routes, rule::grpc_route, |r| &r.spec.parent_refs);
+    work.each(Kind::TlsRoute, &snapshot.tls_routes, stream::tls_route, |r| &r.spec.parent_refs);
+    work.each(Kind::TcpRoute, &snapshot.tcp_routes, stream::tcp_route, |r| &r.spec.parent_refs);
+    work.each(Kind::UdpRoute, &snapshot.udp_routes, stream::udp_route, |r| &r.spec.parent_refs);
     let traffic = &snapshot.traffic_routes;
-    each(ground, Kind::TrafficRoute, traffic, &mut memo, &mut all, rule::traffic_route);
-    let ingresses = &snapshot.ingresses;
-    each(ground, Kind::Ingress, ingresses, &mut memo, &mut all, crate::ingress::lower);
-    all
+    work.each(Kind::TrafficRoute, traffic, rule::traffic_route, |r| &r.spec.parent_refs);
+    work.each(Kind::Ingress, &snapshot.ingresses, crate::ingress::lower, |_| &[]);
+    work.all
 }
 
 /// How one kind of route is lowered.
 type Lower<T> = fn(&Ground<'_>, ObjectKey, &Arc<T>) -> RouteOutcome;
 
-fn each<T: Any + Send + Sync>(
-    ground: &Ground<'_>,
-    kind: Kind,
-    table: &Table<T>,
-    memo: &mut Memo<'_>,
-    all: &mut Vec<Arc<RouteOutcome>>,
-    lower: Lower<T>,
-) {
-    for (name, object) in &**table {
-        let kept = memo.take(kind, name).filter(|kept| {
-            std::ptr::addr_eq(Arc::as_ptr(&kept.source), Arc::as_ptr(object))
-                && ground.same_services(&kept.services)
-        });
-        if let Some(kept) = kept {
-            all.push(Arc::clone(kept));
-            continue;
+struct Work<'a> {
+    ground: &'a Ground<'a>,
+    memo: Memo<'a>,
+    all: Vec<Arc<RouteOutcome>>,
+}
+
+impl Work<'_> {
+    fn each<T: Any + Send + Sync>(
+        &mut self,
+        kind: Kind,
+        table: &Table<T>,
+        lower: Lower<T>,
+        parents: fn(&T) -> &[ParentReference],
+    ) {
+        let ground = self.ground;
+        for (name, object) in &**table {
+            let kept = self.memo.take(kind, name).filter(|kept| {
+                std::ptr::addr_eq(Arc::as_ptr(&kept.source), Arc::as_ptr(object))
+                    && ground.same_services(&kept.services)
+            });
+            if let Some(kept) = kept {
+                self.all.push(Arc::clone(kept));
+                continue;
+            }
+            let key = ObjectKey { kind, name: name.clone() };
+            let planted = ground.settings.planted_fault.as_ref() == Some(&key);
+            let lowered = quarantine(|| {
+                assert!(!planted, "planted by a test");
+                lower(ground, key.clone(), object)
+            });
+            let outcome = lowered
+                .unwrap_or_else(|fault| faulty(ground, key, object, (parents(object), &fault)));
+            self.all.push(Arc::new(outcome));
         }
-        let key = ObjectKey { kind, name: name.clone() };
-        let lowered = quarantine(|| lower(ground, key.clone(), object));
-        let outcome = lowered.unwrap_or_else(|fault| faulty(key, object, &fault));
-        all.push(Arc::new(outcome));
     }
 }
 
@@ -129,10 +143,29 @@ impl<'a> Memo<'a> {
     }
 }
 
-/// A fault of ours: the object is out, with a word about it, and its neighbours don't notice.
-fn faulty<T: Any + Send + Sync>(key: ObjectKey, object: &Arc<T>, fault: &str) -> RouteOutcome {
-    let mut said = ObjectVerdicts::default();
-    said.conditions.say(Reason::InternalError, format!("a fault of Fairway itself: {fault}"));
+/// A fault of ours: the object is out, each of its parents says so, and its neighbours don't notice.
+fn faulty<T: Any + Send + Sync>(
+    ground: &Ground<'_>,
+    key: ObjectKey,
+    object: &Arc<T>,
+    (parents, fault): (&[ParentReference], &str),
+) -> RouteOutcome {
+    let message = format!("a fault of Fairway itself: {fault}");
+    let mut conditions = Conditions::default();
+    conditions.say(Reason::InternalError, message.as_str());
+    let is_ours = |reference: &&ParentReference| {
+        let kind = ParentKind::of(reference.group(), reference.kind());
+        let namespace = reference.namespace.as_deref().unwrap_or(&key.name.namespace);
+        let name = Name::new(namespace, reference.name.as_str());
+        kind.is_some_and(|kind| ground.stage.parents.contains_key(&ParentKey { kind, name }))
+    };
+    let answer = |reference: &ParentReference| ParentVerdicts {
+        parent: reference.clone(),
+        conditions: conditions.clone(),
+    };
+    let parents = parents.iter().filter(is_ours).map(answer).collect();
+    let said =
+        ObjectVerdicts { conditions: conditions.clone(), parents, ..ObjectVerdicts::default() };
     RouteOutcome { said: Some(Arc::new(said)), ..empty(key, object) }
 }
 

@@ -28,6 +28,8 @@ pub struct Settings {
     pub service_backends: BTreeMap<(Name, u16), Vec<SocketAddr>>,
     /// Whether there is no other controller: then what belongs to nobody is ours to complain about.
     pub alone: bool,
+    /// Where a test wants a fault of ours, to see that it stays there.
+    pub planted_fault: Option<ObjectKey>,
     /// Version of the installed Gateway API CRDs (`v1.6.3`), if known.
     pub bundle_version: Option<Arc<str>>,
 }
@@ -51,6 +53,7 @@ impl Settings {
             claims: false,
             service_backends: BTreeMap::new(),
             alone: true,
+            planted_fault: None,
             bundle_version: None,
         }
     }

@@ -6,4 +6,5 @@ mod it {
     pub(crate) mod print;
 
     mod golden;
+    mod memo;
 }
