@@ -159,11 +159,13 @@ fn protocol(port: &ServicePort, speaks: Speaks, has_tls: bool) -> Result<Backend
         Speaks::Udp => return Ok(BackendProtocol::Udp),
         Speaks::Http | Speaks::Grpc => {}
     }
+    if has_tls {
+        // Inside TLS, ALPN agrees on the version.
+        return Ok(BackendProtocol::Http);
+    }
     let declared = port.app_protocol.as_deref().unwrap_or_default();
     let number = port.port;
-    match declared {
-        // Inside TLS, ALPN agrees on the version.
-        _ if has_tls && KNOWN.contains(&declared) => Ok(BackendProtocol::Http),
+    match declared.to_ascii_lowercase().as_str() {
         "kubernetes.io/h2c" | "grpc" => Ok(BackendProtocol::H2c),
         "" if speaks == Speaks::Grpc => Ok(BackendProtocol::H2c),
         "" | "http" | "kubernetes.io/ws" if speaks == Speaks::Http => Ok(BackendProtocol::Http),
@@ -171,11 +173,8 @@ fn protocol(port: &ServicePort, speaks: Speaks, has_tls: bool) -> Result<Backend
         "https" | "kubernetes.io/wss" => Err(format!(
             "says appProtocol {declared} for port {number}, but no BackendTLSPolicy says how to trust it"
         )),
-        other => {
-            Err(format!("says appProtocol {other} for port {number}, which cannot be served here"))
-        }
+        _ => Err(format!(
+            "says appProtocol {declared} for port {number}, which cannot be served here"
+        )),
     }
 }
-
-const KNOWN: &[&str] =
-    &["", "http", "https", "grpc", "kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss"];

@@ -4,6 +4,7 @@
 mod it {
     pub(crate) mod case;
     pub(crate) mod print;
+    pub(crate) mod statuses;
 
     mod golden;
     mod memo;

@@ -39,6 +39,10 @@ pub(crate) enum Conflict {
 }
 
 /// Gives for each claim the conflict that it loses, if any. Claims stand in order of precedence.
+///
+/// A claim that loses against an object before its own is out and stands in nobody's way. Claims of one
+/// object that are in each other's way are out too, yet still keep later objects off: nobody may take
+/// over a host because its owner made a mistake.
 pub(crate) fn conflicts(claims: &[Claim]) -> Vec<Option<Conflict>> {
     let mut by_port: BTreeMap<(bool, u16), Vec<usize>> = BTreeMap::new();
     for (index, claim) in claims.iter().enumerate() {
@@ -46,14 +50,24 @@ pub(crate) fn conflicts(claims: &[Claim]) -> Vec<Option<Conflict>> {
     }
     let mut found = vec![None; claims.len()];
     for group in by_port.values() {
-        for &index in group {
-            found[index] = group
-                .iter()
-                .filter(|other| **other != index && claims[**other].owner <= claims[index].owner)
-                .find_map(|other| between(claims, index, *other));
+        let mut standing: Vec<usize> = Vec::new();
+        for own in group.chunk_by(|a, b| claims[*a].owner == claims[*b].owner) {
+            for &index in own {
+                found[index] = first(claims, index, &standing);
+            }
+            let left: Vec<usize> = own.iter().copied().filter(|i| found[*i].is_none()).collect();
+            for &index in &left {
+                found[index] = first(claims, index, &left);
+            }
+            standing.extend(left);
         }
     }
     found
+}
+
+fn first(claims: &[Claim], index: usize, others: &[usize]) -> Option<Conflict> {
+    let others = others.iter().filter(|other| **other != index);
+    others.copied().find_map(|other| between(claims, index, other))
 }
 
 fn between(claims: &[Claim], index: usize, other: usize) -> Option<Conflict> {
@@ -118,6 +132,17 @@ mod tests {
             None,
         ];
         assert_eq!(conflicts(&claims), expected);
+    }
+
+    #[test]
+    fn who_lost_stands_in_nobodys_way() {
+        let claims = [
+            claim(0, 80, Family::Plain, "a.b"),
+            claim(1, 80, Family::Tcp, "*"),
+            claim(1, 80, Family::Plain, "c.b"),
+            claim(2, 80, Family::Plain, "d.b"),
+        ];
+        assert_eq!(conflicts(&claims), [None, Some(Conflict::Protocol(0)), None, None]);
     }
 
     #[test]

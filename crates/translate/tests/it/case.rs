@@ -8,8 +8,11 @@ use std::sync::LazyLock;
 use fairway_api::AnyObject;
 use fairway_api::kind::decode;
 use fairway_model::GatewayId;
+use fairway_translate::status::Outcomes;
 use fairway_translate::{Held, Name, Plan, Settings, Snapshot, translate};
 use serde_json::Value;
+
+use super::statuses;
 
 /// What separates objects from expectation.
 pub(crate) const MARK: &str = "---\n# expect\n";
@@ -19,6 +22,8 @@ pub(crate) struct Case {
     pub(crate) objects: Vec<AnyObject>,
     pub(crate) settings: Settings,
     pub(crate) held: Held,
+    /// What data planes answered, where a case is about statuses.
+    pub(crate) outcomes: Option<Outcomes>,
 }
 
 impl Case {
@@ -26,8 +31,12 @@ impl Case {
     pub(crate) fn read(path: &Path, input: &str) -> Self {
         let defaults = path.with_file_name("_defaults.yaml");
         let defaults = fs::read_to_string(defaults).unwrap_or_default();
-        let mut case =
-            Self { objects: Vec::new(), settings: Settings::for_files(), held: Held::new() };
+        let mut case = Self {
+            objects: Vec::new(),
+            settings: Settings::for_files(),
+            held: Held::new(),
+            outcomes: None,
+        };
         for text in documents(&defaults).chain(documents(input)) {
             let value: Value = serde_saphyr::from_str(&filled(text))
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -36,6 +45,10 @@ impl Case {
             }
             if value.get("kind").is_some_and(|kind| kind == "Settings") {
                 case.set(&value);
+                continue;
+            }
+            if value.get("kind").is_some_and(|kind| kind == "Outcomes") {
+                case.outcomes = Some(statuses::outcomes(&value));
                 continue;
             }
             let object =
@@ -61,6 +74,7 @@ impl Case {
                 "pool" => {
                     settings.pool.ranges = list(value).iter().map(|r| r.parse().unwrap()).collect()
                 }
+                "fault" => settings.planted_fault = Some(statuses::key(text())),
                 "bundleVersion" => settings.bundle_version = Some(text().into()),
                 "backends" => {
                     for (place, addresses) in value.as_object().unwrap() {

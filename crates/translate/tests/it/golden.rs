@@ -7,7 +7,7 @@ use std::fs;
 use similar::TextDiff;
 
 use super::case::{Case, MARK, all};
-use super::print::shown;
+use super::{print, statuses};
 
 #[test]
 fn golden_cases_give_what_they_expect() {
@@ -19,7 +19,12 @@ fn golden_cases_give_what_they_expect() {
     for (name, path) in cases {
         let text = fs::read_to_string(&path).unwrap();
         let (input, expected) = text.split_once(MARK).unwrap_or((text.as_str(), ""));
-        let given = shown(&Case::read(&path, input).plan());
+        let case = Case::read(&path, input);
+        let plan = case.plan();
+        let given = match statuses::statuses(&case, &plan) {
+            Some(statuses) => statuses::shown(&statuses),
+            None => print::shown(&plan),
+        };
         if given == expected {
             continue;
         }

@@ -178,7 +178,8 @@ fn order(model: &Model) -> Value {
     Value::Object(shown.collect())
 }
 
-fn entry(text: &mut String, indent: usize, name: &str, value: &Value) {
+/// Writes `name: value`, on one line if it fits.
+pub(crate) fn entry(text: &mut String, indent: usize, name: &str, value: &Value) {
     let pad = " ".repeat(indent);
     let flow = flow(value);
     let fits = indent + name.len() + 2 + flow.len() <= WIDTH;
