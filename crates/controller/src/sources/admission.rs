@@ -192,3 +192,6 @@ fn convert(schema: &KindSchema, from: &Version, value: &mut Value) {
     }
     default::apply(&to.root, value);
 }
+
+#[cfg(test)]
+mod tests;

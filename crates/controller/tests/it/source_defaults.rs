@@ -141,3 +141,17 @@ fn used_namespaces_exist() {
     assert!(second.objects.iter().all(|placed| !placed.implied));
     assert_eq!(directory.lines(&second), [""; 0]);
 }
+
+/// What the documentation shows has no mistakes.
+#[test]
+fn every_example_is_admitted() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let schemas = std::sync::Arc::new(fairway_controller::sources::admission::Schemas::bundled());
+    for folder in std::fs::read_dir(examples).unwrap() {
+        let folder = folder.unwrap().path();
+        let mut source = fairway_controller::sources::FileSource::new(&folder, &schemas);
+        let scan = source.scan(jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(scan.problems, [], "{}", folder.display());
+        assert!(!scan.objects.is_empty(), "{}", folder.display());
+    }
+}

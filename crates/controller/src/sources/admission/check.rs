@@ -1,6 +1,8 @@
 //! Checking an object against its structural schema: types, required fields, enums, patterns,
 //! bounds, formats, list keys. In words that say what to write instead.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::finding::Finding;
@@ -14,7 +16,7 @@ mod words;
 use words::{describe, quote, type_remedy};
 
 /// A file with a thousand mistakes is one mistake; the rest of the list would help nobody.
-const MAX_FINDINGS: usize = 20;
+pub(super) const MAX_FINDINGS: usize = 20;
 /// What is said of a form that `not` excludes: not much, so that any other reason is better.
 const EXCLUDED: &str = "has a form that is not allowed here";
 
@@ -111,23 +113,17 @@ fn check_list(node: &Node, items: &[Value], trail: Trail<'_>, findings: &mut Vec
             check(child, item, Trail::Index(&trail, index), findings);
         }
     }
+    let mut seen = HashMap::new();
     for (index, item) in items.iter().enumerate() {
-        let twin = |earlier: &&(usize, &Value)| same_entry(&node.list, earlier.1, item);
-        let earlier: Vec<_> = items.iter().enumerate().take(index).collect();
-        if let (false, Some((first, _))) =
-            (matches!(node.list, ListType::Atomic), earlier.iter().find(twin))
-        {
-            findings.push(duplicate(&node.list, *first, item, Trail::Index(&trail, index)));
+        let identity = match &node.list {
+            ListType::Atomic => return,
+            ListType::Set => vec![Some(item)],
+            ListType::Map(keys) => keys.iter().map(|key| item.get(key)).collect(),
+        };
+        if let Some(first) = seen.insert(identity, index) {
+            findings.push(duplicate(&node.list, first, item, Trail::Index(&trail, index)));
             return;
         }
-    }
-}
-
-fn same_entry(list: &ListType, left: &Value, right: &Value) -> bool {
-    match list {
-        ListType::Atomic => false,
-        ListType::Set => left == right,
-        ListType::Map(keys) => keys.iter().all(|key| left.get(key) == right.get(key)),
     }
 }
 

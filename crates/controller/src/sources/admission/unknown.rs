@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::check::MAX_FINDINGS;
 use super::finding::Finding;
 use super::nearest::nearest;
 use super::schemas::Version;
@@ -33,6 +34,9 @@ pub(crate) fn check<'a>(
 }
 
 fn find(node: &Node, value: &Value, trail: Trail<'_>, findings: &mut Vec<Finding>) {
+    if findings.len() >= MAX_FINDINGS {
+        return;
+    }
     match value {
         // Where a list is wanted, that is the mistake, not its fields.
         Value::Object(_) if !matches!(node.shape, Shape::Object | Shape::Any) => {}
@@ -42,6 +46,7 @@ fn find(node: &Node, value: &Value, trail: Trail<'_>, findings: &mut Vec<Finding
                 match node.child(name) {
                     Some(child) => find(child, value, trail, findings),
                     None if node.open || is_root_field(node, &trail, name) => {}
+                    None if findings.len() >= MAX_FINDINGS => return,
                     None => findings.push(unknown(node, name, trail)),
                 }
             }
