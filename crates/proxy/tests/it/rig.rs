@@ -293,15 +293,15 @@ pub(crate) async fn echo(name: &'static str) -> SocketAddr {
 /// time, so that no other test takes it meanwhile.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    for _ in 0..1_000 {
+    let mut ports = std::iter::repeat_with(|| {
         let next = std::process::id().wrapping_mul(16) + NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(12_000 + next % 20_000).expect("it is below 32,000");
-        let tcp = std::net::TcpListener::bind((LOOPBACK, port));
-        if tcp.is_ok() && std::net::UdpSocket::bind((LOOPBACK, port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no port is free");
+        u16::try_from(12_000 + next % 20_000).expect("it is below 32,000")
+    });
+    let is_free = |port: &u16| {
+        let tcp = std::net::TcpListener::bind((LOOPBACK, *port));
+        tcp.is_ok() && std::net::UdpSocket::bind((LOOPBACK, *port)).is_ok()
+    };
+    ports.by_ref().take(1_000).find(is_free).expect("a port is free")
 }
 
 /// A backend that answers each request of HTTP/1.1 with its name, after as long as the path says in
