@@ -6,6 +6,7 @@ pub mod run;
 
 // Where objects come from.
 pub mod certificates;
+pub mod complaint;
 pub mod sources;
 
 // Where models and statuses go, and what is shown.

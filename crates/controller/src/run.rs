@@ -273,7 +273,10 @@ impl Running {
                 .map(|verdicts| view::gateways(verdicts, &self.model, &bound))
                 .unwrap_or_default(),
             routes: verdicts.map(view::routes).unwrap_or_default(),
-            problems: self.intake.problems().to_vec(),
+            problems: match verdicts {
+                Some(verdicts) => self.intake.complaints(verdicts),
+                None => self.intake.problems().to_vec(),
+            },
             last_good: self.last_good,
             statuses: Arc::new(self.statuses.clone()),
         };

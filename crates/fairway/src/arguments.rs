@@ -61,9 +61,8 @@ impl FromStr for BindArgument {
             let (gateway, address) = text.split_once('=')?;
             Some(Self { gateway: gateway.parse().ok()?, address: address.parse().ok()? })
         };
-        parse().ok_or_else(|| {
-            format!("{text:?} is not NS/GATEWAY=IP, such as shop/public=127.0.0.1")
-        })
+        parse()
+            .ok_or_else(|| format!("{text:?} is not NS/GATEWAY=IP, such as shop/public=127.0.0.1"))
     }
 }
 

@@ -1,11 +1,9 @@
 //! `fairway check`: everything that is wrong with a directory, in one list ordered by place.
 
-mod remedy;
-mod verdicts;
-
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use fairway_controller::complaint::Complaints;
 use fairway_controller::sources::{Problem, expiry};
 use serde::Serialize;
 
@@ -29,9 +27,9 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let certified =
         if args.generate_certificates { Certified::Assumed } else { Certified::AsWritten };
     let directory = Directory::read(&args.source, certified)?;
-    let Directory { source, scan, .. } = &directory;
+    let Directory { source, scan, plan, .. } = &directory;
     let mut problems = scan.problems.clone();
-    problems.extend(verdicts::problems(&directory));
+    problems.extend(Complaints::default().follow(source, &scan.objects, &plan.verdicts));
     problems.extend(expiry::expiring(source, &scan.objects, jiff::Timestamp::now()));
     problems.sort();
     problems.dedup();

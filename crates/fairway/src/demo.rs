@@ -96,10 +96,7 @@ fn is_served(view: &RunView) -> bool {
     listeners.peek().is_some() && listeners.all(|listener| !listener.bound.is_empty())
 }
 
-async fn start_backend(
-    backends: &mut JoinSet<()>,
-    service: &Name,
-) -> anyhow::Result<SocketAddr> {
+async fn start_backend(backends: &mut JoinSet<()>, service: &Name) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("opening a backend")?;
     let address = listener.local_addr().context("opening a backend")?;
     let identity = Identity {

@@ -6,6 +6,7 @@
 //! type `application/grpc` gets its own messages back with `grpc-status: 0`, and a WebSocket
 //! handshake is greeted and then gets its own frames back.
 
+mod grpc;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -112,7 +113,7 @@ async fn answer(request: Request<Incoming>, client: SocketAddr, identity: &Ident
         value.is_some_and(|value| value.to_ascii_lowercase().starts_with(text))
     };
     if is(header::CONTENT_TYPE, "application/grpc") {
-        return grpc(request);
+        return grpc::answer(request);
     }
     if is(header::UPGRADE, "websocket") {
         return websocket::accept(request, identity);
@@ -147,19 +148,6 @@ async fn describe(request: Request<Incoming>, client: SocketAddr, identity: &Ide
     let mut answer = text(status, json + "\n");
     let json_type = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, json_type);
-    answer
-}
-
-/// Sends a call's messages back as its answer, and the trailer that says that all went well.
-fn grpc(request: Request<Incoming>) -> Answer {
-    let messages = request.into_body().with_trailers(async {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", HeaderValue::from_static("0"));
-        Some(Ok(trailers))
-    });
-    let mut answer = Response::new(messages.boxed());
-    let grpc_type = HeaderValue::from_static("application/grpc");
-    answer.headers_mut().insert(header::CONTENT_TYPE, grpc_type);
     answer
 }
 

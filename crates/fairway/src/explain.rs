@@ -83,8 +83,7 @@ fn listens(model: &Model, gateway: &GatewayId, port: u16) -> bool {
 fn name_of(directory: &Directory, id: &GatewayId, gateway: &Gateway) -> String {
     let name = Name::new(gateway.namespace.as_ref(), gateway.name.as_ref());
     let ours = format!("{}/{}/{}", slug(Kind::FairwayGateway), name.namespace, name.name);
-    let is_ours =
-        directory.snapshot.fairway_gateways.contains_key(&name) && *id.as_str() == *ours;
+    let is_ours = directory.snapshot.fairway_gateways.contains_key(&name) && *id.as_str() == *ours;
     let kind = if is_ours { Kind::FairwayGateway } else { Kind::Gateway };
     ObjectKey { kind, name }.to_string()
 }

@@ -28,7 +28,7 @@ pub(crate) fn show<T: Serialize>(
     let shown = match format {
         Format::Text => text(value),
         Format::Json => serde_json::to_string_pretty(value)? + "\n",
-        Format::Yaml => serde_saphyr::to_string(value)?,
+        Format::Yaml => serde_saphyr::to_string(value)?.trim_end().to_owned() + "\n",
     };
     Ok(print(&shown)?)
 }

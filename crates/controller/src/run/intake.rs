@@ -9,11 +9,14 @@ use std::sync::Arc;
 use fairway_api::AnyObject;
 use fairway_model::Model;
 use fairway_stream::store::Store;
+use fairway_translate::verdict::Verdicts;
 use fairway_translate::{Name, ObjectKey, Snapshot};
 
 use super::Options;
 use crate::certificates::Certificates;
+use crate::complaint::Complaints;
 use crate::sources::admission::Schemas;
+use crate::sources::expiry::expiring;
 use crate::sources::revive::Remembered;
 use crate::sources::{AdmittedObject, FileSource, Placed, Problem};
 
@@ -23,6 +26,7 @@ pub(super) struct Intake {
     objects: Arc<[Placed]>,
     revived: Vec<Arc<AdmittedObject>>,
     problems: Vec<Problem>,
+    complaints: Complaints,
     snapshot: Snapshot,
     remembered: Remembered,
     certificates: Option<Certificates>,
@@ -49,6 +53,7 @@ impl Intake {
             objects: Arc::new([]),
             revived: Vec::new(),
             problems: Vec::new(),
+            complaints: Complaints::default(),
             snapshot: Snapshot::default(),
             remembered: Remembered::open(options.state.join("objects.json")),
             certificates: options.generate_certificates.then(Certificates::default),
@@ -69,12 +74,23 @@ impl Intake {
         }
     }
 
+    /// What is wrong with the files.
     pub(super) fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
+    /// What is wrong with the files, and with their objects as they were understood.
+    pub(super) fn complaints(&mut self, verdicts: &Verdicts) -> Vec<Problem> {
+        let mut all = self.problems.clone();
+        all.extend(self.complaints.follow(&self.source, &self.objects, verdicts));
+        all.sort();
+        all
+    }
+
     pub(super) fn look(&mut self) -> Looked {
-        let scan = self.source.scan(jiff::Timestamp::now());
+        let now = jiff::Timestamp::now();
+        let mut scan = self.source.scan(now);
+        scan.problems.extend(expiring(&self.source, &scan.objects, now));
         let revived = self.remembered.revive(&scan);
         let first = !std::mem::replace(&mut self.looked, true);
         let same_revived = revived.len() == self.revived.len()

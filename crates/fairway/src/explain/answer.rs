@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use fairway_model::filter::Mirror;
 use fairway_model::matching::PathMatch;
 use fairway_model::route::{
-    BackendTarget, Failure, Forward, HttpAction, HttpRule, Route, Rule, StreamRule,
-    WeightedBackend,
+    BackendTarget, Failure, Forward, HttpAction, HttpRule, Route, Rule, StreamRule, WeightedBackend,
 };
 use fairway_model::select::Explanation;
 use fairway_model::select::explain::{RuleOutcome, RuleVerdict};

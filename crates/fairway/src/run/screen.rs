@@ -82,6 +82,10 @@ fn lines(json: &Value, view: &RunView) -> BTreeSet<String> {
         }
         for listener in list(&gateway["listeners"]) {
             let bound: Vec<String> = list(&listener["bound"]).iter().map(table::text).collect();
+            if bound.is_empty() && listener["state"]["ok"] == true {
+                // It is about to listen.
+                continue;
+            }
             let listener_name = table::text(&listener["name"]);
             lines.insert(format!(
                 "listener {name} {listener_name} on {}: {}",

@@ -90,7 +90,8 @@ fn hinted(message: &str) -> String {
 
 /// As `Problem` displays itself: in one line with place, object, field, message and remedy.
 fn problem(problem: &Value) -> String {
-    let mut line = format!("{}:{}:{}: ", text(&problem["file"]), problem["line"], problem["column"]);
+    let mut line =
+        format!("{}:{}:{}: ", text(&problem["file"]), problem["line"], problem["column"]);
     if problem["severity"] == "warning" {
         line.push_str("warning: ");
     }
