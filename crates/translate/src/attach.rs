@@ -51,9 +51,12 @@ pub(crate) fn attach<'a>(
 
 /// Puts the places of all parents together, for the model: one attachment a listener, one entry a host.
 /// Listeners that are not served are left out.
-pub(crate) fn attachments(answers: &[Answer<'_>], stage: &ListenerStage) -> Vec<Attachment> {
+pub(crate) fn attachments<'a>(
+    places: impl Iterator<Item = &'a Place>,
+    stage: &'a ListenerStage,
+) -> Vec<Attachment> {
     let mut hosts: BTreeMap<&ListenerId, BTreeMap<&HostPattern, HostRank>> = BTreeMap::new();
-    for place in answers.iter().filter_map(|answer| answer.result.as_ref().ok()).flatten() {
+    for place in places {
         let point = &stage.points[place.point];
         if !point.served {
             continue;

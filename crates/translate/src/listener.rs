@@ -100,6 +100,8 @@ pub(crate) struct ListenerStage {
     pub(crate) foreign: BTreeSet<ParentKey>,
     /// Gateways of ours that answer to an IngressClass, by its name.
     pub(crate) ingress_gateways: BTreeMap<Arc<str>, Vec<ParentKey>>,
+    /// What is wrong with certificates that Ingresses bring.
+    pub(crate) ingress_troubles: BTreeMap<Name, Arc<str>>,
 }
 
 /// A Gateway or ListenerSet that is ours.

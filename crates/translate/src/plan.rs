@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fairway_api::core::Service;
 use fairway_api::grant::ReferenceGrant;
+use fairway_api::ingress::IngressClass;
 use fairway_api::reference::ParentReference;
 use fairway_model::cluster::Authorities;
 use fairway_model::{Cluster, ClusterId, Endpoints, GatewayId, Model};
@@ -45,6 +46,7 @@ struct Memo {
     outcomes: Vec<Arc<RouteOutcome>>,
     grants: Table<ReferenceGrant>,
     namespaces: Table<fairway_api::core::Namespace>,
+    ingress_classes: Table<IngressClass>,
     services: Table<Service>,
     slices: Arc<BTreeMap<Name, Vec<Arc<fairway_api::core::EndpointSlice>>>>,
 }
@@ -88,6 +90,7 @@ pub fn translate(
         outcomes,
         grants: Arc::clone(&snapshot.reference_grants),
         namespaces: Arc::clone(&snapshot.namespaces),
+        ingress_classes: Arc::clone(&snapshot.ingress_classes),
         services: Arc::clone(&snapshot.services),
         slices: Arc::clone(&snapshot.slices_of),
     };
@@ -108,6 +111,7 @@ fn is_same_ground(memo: &Memo, ground: &Ground<'_>) -> bool {
         && Arc::ptr_eq(&memo.tls, &ground.tls)
         && Arc::ptr_eq(&memo.grants, &ground.snapshot.reference_grants)
         && Arc::ptr_eq(&memo.namespaces, &ground.snapshot.namespaces)
+        && Arc::ptr_eq(&memo.ingress_classes, &ground.snapshot.ingress_classes)
 }
 
 fn model(
@@ -181,7 +185,8 @@ fn all_endpoints(
 fn verdicts(ground: &Ground<'_>, staged: Staged, outcomes: &[Arc<RouteOutcome>]) -> Verdicts {
     let Staged { drafts, verdicts: mut all, addresses, .. } = staged;
     let mut counts = vec![0_i32; ground.stage.points.len()];
-    for point in outcomes.iter().flat_map(|outcome| &outcome.counted) {
+    let routes = outcomes.iter().filter(|outcome| outcome.key.kind != Kind::Ingress);
+    for point in routes.flat_map(|outcome| &outcome.counted) {
         counts[*point] += 1;
     }
     for Draft { key, mut said, points } in drafts {

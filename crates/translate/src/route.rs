@@ -45,7 +45,8 @@ pub(crate) struct RouteOutcome {
     pub(crate) clusters: BTreeMap<ClusterId, Arc<Cluster>>,
     /// Services that were asked for, found or not.
     pub(crate) services: BTreeMap<Name, Option<Arc<Service>>>,
-    /// Places of listeners (in the listener stage) whose `attachedRoutes` counts this route.
+    /// Places of listeners (in the listener stage) that it hangs on; routes are counted there
+    /// (`attachedRoutes`), Ingresses are not.
     pub(crate) counted: BTreeSet<usize>,
     /// BackendTLSPolicies that hold for its backends.
     pub(crate) policies: BTreeSet<Name>,
@@ -197,11 +198,11 @@ pub(crate) fn lower<T: Any + Send + Sync>(
     }
     let mut ledger = Ledger::new(ground, head);
     let lowered = rules(&mut ledger);
-    let attachments = attachments(&answers, &ground.stage);
+    let places = || answers.iter().filter_map(|answer| answer.result.as_ref().ok()).flatten();
+    let attachments = attachments(places(), &ground.stage);
     outcome.said = Some(Arc::new(verdicts(head, &answers, &ledger, lowered.len())));
     if ledger.is_accepted(lowered.len()) {
-        let places = answers.iter().filter_map(|answer| answer.result.as_ref().ok()).flatten();
-        outcome.counted = places.map(|place| place.point).collect();
+        outcome.counted = places().map(|place| place.point).collect();
     }
     if !attachments.is_empty() {
         outcome.routes = model_routes(head, lowered, &attachments);

@@ -11,6 +11,7 @@ use super::certificate::{Key, Keyring, Trouble};
 use super::conflict::Family;
 use super::frontend::{Frontend, frontend};
 use crate::hostname;
+use crate::ingress::tls::{Brought, for_hostname};
 use crate::object::Kind;
 use crate::refs::Asker;
 use crate::verdict::{Conditions, Reason};
@@ -35,20 +36,21 @@ pub(crate) struct Judged {
     pub(crate) conditions: Conditions,
 }
 
-/// Who asks for a listener's certificates, and for its Gateway's authorities.
+/// Where a listener stands.
 #[derive(Clone, Copy)]
-pub(crate) struct Askers<'a> {
+pub(crate) struct Site<'a> {
+    /// Who asks for its certificates.
     pub(crate) owner: Asker<'a>,
+    /// Who asks for its Gateway's authorities.
     pub(crate) gateway: Asker<'a>,
+    /// TLS of the whole Gateway.
+    pub(crate) tls: Option<&'a GatewayTls>,
+    /// Certificates that Ingresses bring.
+    pub(crate) brought: &'a [&'a [Brought]],
 }
 
 /// Judges one listener.
-pub(crate) fn judge(
-    listener: &Listener,
-    tls: Option<&GatewayTls>,
-    askers: Askers<'_>,
-    keyring: &mut Keyring<'_>,
-) -> Judged {
+pub(crate) fn judge(listener: &Listener, site: Site<'_>, keyring: &mut Keyring<'_>) -> Judged {
     let (family, carries) = carried(&listener.protocol);
     let mut conditions = Conditions::default();
     if family.is_none() {
@@ -86,7 +88,7 @@ pub(crate) fn judge(
         keys: Vec::new(),
         conditions,
     };
-    let protocol = protocol(listener, tls, askers, keyring, &mut judged);
+    let protocol = protocol(listener, site, keyring, &mut judged);
     let accepted = judged.conditions.get(crate::verdict::Condition::Accepted).is_none();
     judged.protocol = protocol.filter(|_| accepted);
     judged
@@ -143,8 +145,7 @@ fn namespaces(allowed: Option<&AllowedRoutes>) -> AllowedNamespaces {
 
 fn protocol(
     listener: &Listener,
-    tls: Option<&GatewayTls>,
-    askers: Askers<'_>,
+    site: Site<'_>,
     keyring: &mut Keyring<'_>,
     judged: &mut Judged,
 ) -> Option<ListenerProtocol> {
@@ -164,15 +165,15 @@ fn protocol(
             None
         }
         (Protocol::Tls, None | Some(TlsMode::Terminate)) => {
-            let certificates = certificates(listener.tls.as_ref(), askers.owner, keyring, judged)?;
+            let certificates = certificates(listener.tls.as_ref(), site, keyring, judged)?;
             let termination = TlsTermination { certificates, client_validation: None };
             Some(ListenerProtocol::TlsTerminate(termination))
         }
         (Protocol::Https, None | Some(TlsMode::Terminate)) => {
-            let certificates = certificates(listener.tls.as_ref(), askers.owner, keyring, judged);
+            let certificates = certificates(listener.tls.as_ref(), site, keyring, judged);
             let conditions = &mut judged.conditions;
             let client_validation =
-                match frontend(tls, judged.port, askers.gateway, keyring, conditions) {
+                match frontend(site.tls, judged.port, site.gateway, keyring, conditions) {
                     Frontend::Open => None,
                     Frontend::Validated(validation, keys) => {
                         judged.keys.extend(keys);
@@ -189,20 +190,16 @@ fn protocol(
 /// Looks up the certificates; one that is good enough is served although others are not.
 fn certificates(
     tls: Option<&ListenerTls>,
-    asker: Asker<'_>,
+    site: Site<'_>,
     keyring: &mut Keyring<'_>,
     judged: &mut Judged,
 ) -> Option<Vec<fairway_model::SecretId>> {
     let references = tls.map_or(&[][..], |tls| &tls.certificate_refs);
-    if references.is_empty() {
-        let message = "tls.certificateRefs is empty: name a Secret of type kubernetes.io/tls";
-        judged.conditions.say(Reason::InvalidCertificateRef, message);
-    }
     let mut ids = Vec::new();
     for reference in references {
         let kind = (reference.group(), reference.kind());
         let name = (reference.namespace.as_deref(), reference.name.as_str());
-        match keyring.certificate(asker, kind, name) {
+        match keyring.certificate(site.owner, kind, name) {
             Ok(key) => {
                 ids.push(key.0.clone());
                 judged.keys.push(key);
@@ -216,6 +213,18 @@ fn certificates(
                 judged.conditions.say(reason, message);
             }
         }
+    }
+    for brought in site.brought {
+        for key in for_hostname(brought, &judged.hostname) {
+            if !ids.contains(&key.0) {
+                ids.push(key.0.clone());
+                judged.keys.push(key.clone());
+            }
+        }
+    }
+    if references.is_empty() && ids.is_empty() {
+        let message = "tls.certificateRefs is empty: name a Secret of type kubernetes.io/tls";
+        judged.conditions.say(Reason::InvalidCertificateRef, message);
     }
     (!ids.is_empty()).then_some(ids)
 }

@@ -13,10 +13,11 @@ use super::class::classes;
 use super::conflict::{Claim, Conflict, Family, conflicts, overlaps};
 use super::frontend::is_insecure;
 use super::gateway::{GatewayView, classless, gateways, wish};
-use super::judge::{Askers, Judged, judge};
+use super::judge::{Judged, Site, judge};
 use super::set::{SetView, orphans, sets};
 use super::{ListenerStage, Parent, ParentKey, ParentKind, Point};
 use crate::address::{Allocation, Held, allocate};
+use crate::ingress::tls::{Brought, certificates};
 use crate::object::{Kind, ObjectKey, slug};
 use crate::refs::Asker;
 use crate::settings::Settings;
@@ -70,9 +71,15 @@ pub(crate) fn stage(
         keep_claimed(&mut staged.addresses, held);
     }
     let mut sets = sets(snapshot, &views);
+    let classes = views.iter().flat_map(|view| view.ingress_classes);
+    let classes = classes.map(|class| Arc::from(class.as_str())).collect();
+    let (brought, troubles) = certificates(snapshot, &classes, keyring);
+    staged.stage.ingress_troubles = troubles;
     for view in &views {
         let sets = sets.remove(&view.key).unwrap_or_default();
-        one(view, &sets, keyring, &mut staged);
+        let brought = view.ingress_classes.iter().filter_map(|class| brought.get(class.as_str()));
+        let brought: Vec<&[Brought]> = brought.map(Vec::as_slice).collect();
+        one((view, &brought), &sets, keyring, &mut staged);
     }
     staged.stage.foreign = foreign(snapshot, &staged.stage);
     staged
@@ -104,7 +111,7 @@ struct Owner<'a> {
 }
 
 fn one(
-    view: &GatewayView<'_>,
+    (view, brought): (&GatewayView<'_>, &[&[Brought]]),
     sets: &[SetView<'_>],
     keyring: &mut Keyring<'_>,
     staged: &mut Staged,
@@ -119,8 +126,9 @@ fn one(
     }));
     let mut judged: Vec<(usize, Judged)> = Vec::new();
     for (index, owner) in owners.iter().enumerate() {
-        let askers = Askers { owner: asker(owner.key), gateway: asker(&view.key) };
-        let each = owner.listeners.iter().map(|l| (index, judge(l, view.tls, askers, keyring)));
+        let site =
+            Site { owner: asker(owner.key), gateway: asker(&view.key), tls: view.tls, brought };
+        let each = owner.listeners.iter().map(|l| (index, judge(l, site, keyring)));
         judged.extend(each);
     }
     let found = find_conflicts(&owners, &judged);

@@ -47,6 +47,11 @@ impl<'a> Ledger<'a> {
         self.invalid.entry(rule).or_insert_with(verdict);
     }
 
+    /// The same where what is served one by one is not a rule: a path of an Ingress, by any number.
+    pub(crate) fn invalid_unit(&mut self, unit: usize, reason: Reason, message: String) {
+        self.invalid.entry(unit).or_insert_with(|| Verdict::new(reason, message));
+    }
+
     /// Says whether a rule is known not to be servable as written, and why.
     pub(crate) fn fault(&self, rule: usize) -> Option<&Verdict> {
         self.invalid.get(&rule)

@@ -100,7 +100,7 @@ fn path(written: Option<&TrafficPathMatch>) -> Result<PathMatch, String> {
 }
 
 /// `/foo/` means the same as `/foo` (HTTPPathMatch, `PathPrefix`).
-fn prefix(text: &str) -> Result<String, String> {
+pub(crate) fn prefix(text: &str) -> Result<String, String> {
     let read = literal(text)?;
     let trimmed = read.trim_end_matches('/');
     Ok(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() })

@@ -22,23 +22,33 @@ pub(crate) fn outcomes(value: &Value) -> Outcomes {
     for (field, value) in value.as_object().unwrap() {
         match field.as_str() {
             "kind" => {}
-            "bound" => outcomes.listeners.extend(value.as_array().unwrap().iter().map(|id| {
-                (ListenerId::new(id.as_str().unwrap()), ListenerOutcome::Bound)
-            })),
-            "failed" => outcomes.listeners.extend(value.as_object().unwrap().iter().map(
-                |(id, why)| {
+            "bound" => outcomes.listeners.extend(
+                value
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|id| (ListenerId::new(id.as_str().unwrap()), ListenerOutcome::Bound)),
+            ),
+            "failed" => {
+                outcomes.listeners.extend(value.as_object().unwrap().iter().map(|(id, why)| {
                     let why = why.as_str().unwrap();
                     (ListenerId::new(id.as_str()), ListenerOutcome::Failed(why.into()))
-                },
-            )),
-            "refused" => outcomes.refused.extend(value.as_object().unwrap().iter().map(
-                |(id, why)| (RouteId::new(id.as_str()), why.as_str().unwrap().into()),
-            )),
-            "live" => outcomes.live.extend(value.as_object().unwrap().iter().map(|(object, live)| {
-                let generation = live["generation"].as_i64().unwrap();
-                let milliseconds = live["milliseconds"].as_u64().unwrap();
-                (key(object), Live { generation, milliseconds })
-            })),
+                }))
+            }
+            "refused" => outcomes.refused.extend(
+                value
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .map(|(id, why)| (RouteId::new(id.as_str()), why.as_str().unwrap().into())),
+            ),
+            "live" => {
+                outcomes.live.extend(value.as_object().unwrap().iter().map(|(object, live)| {
+                    let generation = live["generation"].as_i64().unwrap();
+                    let milliseconds = live["milliseconds"].as_u64().unwrap();
+                    (key(object), Live { generation, milliseconds })
+                }))
+            }
             other => panic!("Outcomes has no field {other}"),
         }
     }
