@@ -72,7 +72,7 @@ impl Case {
                 "claims" => settings.claims = value.as_bool().unwrap(),
                 "open" => settings.pool.open = value.as_bool().unwrap(),
                 "pool" => {
-                    settings.pool.ranges = list(value).iter().map(|r| r.parse().unwrap()).collect()
+                    settings.pool.ranges = list(value).iter().map(|r| r.parse().unwrap()).collect();
                 }
                 "fault" => settings.planted_fault = Some(statuses::key(text())),
                 "bundleVersion" => settings.bundle_version = Some(text().into()),

@@ -10,6 +10,7 @@ use super::case::{Case, MARK, all};
 use super::{print, statuses};
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test is told by its environment, not the crate")]
 fn golden_cases_give_what_they_expect() {
     let update = env::var("FAIRWAY_GOLDEN").is_ok_and(|word| word == "update");
     let filter = env::var("FAIRWAY_GOLDEN_FILTER").unwrap_or_default();

@@ -2,7 +2,6 @@
 //! of its ranks, and the order that those numbers mean.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use fairway_model::route::Rule;
 use fairway_model::{Model, Secret};
@@ -79,7 +78,9 @@ fn object(all: &mut Map<String, Value>, name: &str, said: &ObjectVerdicts) {
             shown = format!("{shown}.{group}");
         }
         for part in [reference.section_name.clone(), reference.port.map(|p| p.to_string())] {
-            let _ = part.map(|part| write!(shown, " # {part}"));
+            if let Some(part) = part {
+                shown = format!("{shown} # {part}");
+            }
         }
         all.insert(format!("{name} @ {shown}"), conditions(&parent.conditions, &[]));
     }
@@ -185,30 +186,35 @@ pub(crate) fn entry(text: &mut String, indent: usize, name: &str, value: &Value)
     let fits = indent + name.len() + 2 + flow.len() <= WIDTH;
     match value {
         Value::Object(fields) if !fields.is_empty() && (indent == 0 || !fits) => {
-            let _ = writeln!(text, "{pad}{}:", scalar(name));
+            line(text, &format!("{pad}{}:", scalar(name)));
             fields.iter().for_each(|(name, value)| entry(text, indent + 2, name, value));
         }
         Value::Array(items) if !items.is_empty() && !fits => {
-            let _ = writeln!(text, "{pad}{}:", scalar(name));
+            line(text, &format!("{pad}{}:", scalar(name)));
             items.iter().for_each(|value| item(text, indent, value));
         }
         _ => {
-            let _ = writeln!(text, "{pad}{}: {flow}", scalar(name));
+            line(text, &format!("{pad}{}: {flow}", scalar(name)));
         }
     }
+}
+
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
 }
 
 fn item(text: &mut String, indent: usize, value: &Value) {
     let pad = " ".repeat(indent);
     let flow = flow(value);
     let Some(fields) = value.as_object().filter(|_| indent + 2 + flow.len() > WIDTH) else {
-        let _ = writeln!(text, "{pad}- {flow}");
+        line(text, &format!("{pad}- {flow}"));
         return;
     };
     let mut inner = String::new();
     fields.iter().for_each(|(name, value)| entry(&mut inner, indent + 2, name, value));
     let inner = inner.get(indent + 2..).unwrap_or_default();
-    let _ = write!(text, "{pad}- {inner}");
+    text.push_str(&format!("{pad}- {inner}"));
 }
 
 fn flow(value: &Value) -> String {
