@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use fairway_api::meta::ObjectMeta;
@@ -13,7 +14,7 @@ pub use fairway_api::Kind;
 /// Namespace and name. The namespace of a cluster-wide object is empty.
 ///
 /// Names are compared by the pointer first: in a memo most of them are the same ones.
-#[derive(Clone, Eq, Hash)]
+#[derive(Clone, Eq)]
 pub struct Name {
     /// Namespace, or empty.
     pub namespace: Arc<str>,
@@ -38,6 +39,13 @@ impl Name {
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
         same(&self.name, &other.name) && same(&self.namespace, &other.namespace)
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.namespace.hash(state);
+        self.name.hash(state);
     }
 }
 

@@ -20,17 +20,24 @@ pub(crate) struct Brought {
     pub(crate) key: Key,
 }
 
-/// Finds the certificates for each class that a Gateway of ours serves, the older Ingress's first; and
-/// says which Ingresses name Secrets that are missing or broken.
+/// All of them.
+#[derive(Default)]
+pub(crate) struct Certificates {
+    /// By class of their Ingress, the older Ingress's first.
+    pub(crate) by_class: BTreeMap<Arc<str>, Vec<Brought>>,
+    /// Ingresses that name Secrets which are missing or broken.
+    pub(crate) troubles: BTreeMap<Name, Arc<str>>,
+}
+
+/// Finds the certificates for each class that a Gateway of ours serves.
 pub(crate) fn certificates(
     snapshot: &Snapshot,
     classes: &BTreeSet<Arc<str>>,
     keyring: &mut Keyring<'_>,
-) -> (BTreeMap<Arc<str>, Vec<Brought>>, BTreeMap<Name, Arc<str>>) {
-    let mut brought: BTreeMap<Arc<str>, Vec<Brought>> = BTreeMap::new();
-    let mut troubles = BTreeMap::new();
+) -> Certificates {
+    let mut all = Certificates::default();
     if classes.is_empty() {
-        return (brought, troubles);
+        return all;
     }
     let with_tls = snapshot.ingresses.iter().filter(|(_, ingress)| !ingress.spec.tls.is_empty());
     let mut ingresses: Vec<(&Name, &Arc<Ingress>)> = with_tls.collect();
@@ -47,16 +54,19 @@ pub(crate) fn certificates(
             match keyring.certificate(asker, ("", Kind::Secret.name()), (None, secret)) {
                 Ok(key) => {
                     let hosts = hosts(&tls.hosts);
-                    brought.entry(Arc::clone(&class)).or_default().push(Brought { hosts, key });
+                    all.by_class
+                        .entry(Arc::clone(&class))
+                        .or_default()
+                        .push(Brought { hosts, key });
                 }
                 Err(trouble) => {
                     let message = format!("tls.secretName: {}", trouble.message());
-                    troubles.entry(name.clone()).or_insert_with(|| message.into());
+                    all.troubles.entry(name.clone()).or_insert_with(|| message.into());
                 }
             }
         }
     }
-    (brought, troubles)
+    all
 }
 
 fn hosts(written: &[String]) -> Vec<HostPattern> {

@@ -73,11 +73,12 @@ pub(crate) fn stage(
     let mut sets = sets(snapshot, &views);
     let classes = views.iter().flat_map(|view| view.ingress_classes);
     let classes = classes.map(|class| Arc::from(class.as_str())).collect();
-    let (brought, troubles) = certificates(snapshot, &classes, keyring);
-    staged.stage.ingress_troubles = troubles;
+    let brought = certificates(snapshot, &classes, keyring);
+    staged.stage.ingress_troubles = brought.troubles;
     for view in &views {
         let sets = sets.remove(&view.key).unwrap_or_default();
-        let brought = view.ingress_classes.iter().filter_map(|class| brought.get(class.as_str()));
+        let brought =
+            view.ingress_classes.iter().filter_map(|class| brought.by_class.get(class.as_str()));
         let brought: Vec<&[Brought]> = brought.map(Vec::as_slice).collect();
         one((view, &brought), &sets, keyring, &mut staged);
     }

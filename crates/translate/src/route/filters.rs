@@ -184,14 +184,9 @@ fn mirror(
     let field = format!("{}: RequestMirror", site.field);
     let place = Place { rule: site.rule, field: &field };
     // Per the specification a mirror that leads nowhere is left out; the request itself goes on.
-    if let Ok(id) = backend::cluster(ledger, place, &written.backend_ref, site.speaks) {
-        if numerator > 0 {
-            read.mirrors.push(Mirror {
-                target: BackendTarget::Cluster(id),
-                numerator,
-                denominator,
-            });
-        }
+    let found = backend::cluster(ledger, place, &written.backend_ref, site.speaks);
+    if let Some(id) = found.ok().filter(|_| numerator > 0) {
+        read.mirrors.push(Mirror { target: BackendTarget::Cluster(id), numerator, denominator });
     }
     Ok(())
 }

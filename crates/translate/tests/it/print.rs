@@ -77,10 +77,9 @@ fn object(all: &mut Map<String, Value>, name: &str, said: &ObjectVerdicts) {
         if let Some(group) = &reference.group {
             shown = format!("{shown}.{group}");
         }
-        for part in [reference.section_name.clone(), reference.port.map(|p| p.to_string())] {
-            if let Some(part) = part {
-                shown = format!("{shown} # {part}");
-            }
+        let parts = [reference.section_name.clone(), reference.port.map(|p| p.to_string())];
+        for part in parts.into_iter().flatten() {
+            shown = format!("{shown} # {part}");
         }
         all.insert(format!("{name} @ {shown}"), conditions(&parent.conditions, &[]));
     }
