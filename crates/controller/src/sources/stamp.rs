@@ -148,10 +148,10 @@ mod tests {
     }
 
     fn service(port: u16, label: &str) -> AnyObject {
-        object(json!({"labels": {"a": label}}), port)
+        object(&json!({"labels": {"a": label}}), port)
     }
 
-    fn object(metadata: Value, port: u16) -> AnyObject {
+    fn object(metadata: &Value, port: u16) -> AnyObject {
         let spec = json!({"ports": [{"port": port}]});
         let value =
             json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec});
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_creation_time_in_the_file_is_respected() {
-        let given = object(json!({"creationTimestamp": "2024-02-03T04:05:06Z"}), 80);
+        let given = object(&json!({"creationTimestamp": "2024-02-03T04:05:06Z"}), 80);
         let object = Stamps::default().stamp(&key(), given, Timestamp::UNIX_EPOCH);
         let value = object.to_value();
         assert_eq!(value["metadata"]["creationTimestamp"], "2024-02-03T04:05:06Z");

@@ -1,3 +1,5 @@
+//! Whatever stands in an object, it is admitted or an error says why: never a panic, never a silence.
+
 use super::*;
 use crate::sources::yaml;
 use serde_json::{Map, json};
