@@ -156,7 +156,8 @@ impl Request<'_> {
         if let Some((cors, origin)) = passage.cors {
             cors::answer(cors, origin, &mut own.head.headers);
         }
-        own.send(exchange).await
+        let after = own.send(exchange).await;
+        if denied.failure == Failure::ClientGone { After::Gone } else { after }
     }
 
     /// Nothing that follows on a connection can be told apart after a body that broke off.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{Client, limits};
 use crate::h1::Framing;
 use crate::http::clock::Clock;
-use crate::http::exchange::{Exchange, Reply};
+use crate::http::exchange::{After, Exchange, Reply};
 use crate::http::wire::{Incoming, Io};
 use crate::http::{self, refusal};
 use crate::message::{Malformed, RequestHead};
@@ -31,23 +31,46 @@ const ERRORS: usize = 128;
 /// Bytes of answers that may wait in one stream for the client's window (attack A9).
 const SEND_BUFFER: usize = 256 << 10;
 
-/// Streams of one connection that are under way.
+/// Requests that a client may take back on one connection without more of them being served (attack
+/// A5). Beyond it at least as many must be served as are taken back.
+const TAKEN_BACK: u64 = 200;
+
+/// The streams of one connection.
 #[derive(Default)]
-struct Streams(Cell<usize>);
+struct Streams {
+    /// Under way.
+    open: Cell<usize>,
+    served: Cell<u64>,
+    /// Of those served, how many the client has reset.
+    taken_back: Cell<u64>,
+}
+
+impl Streams {
+    fn end(&self, after: After) {
+        self.served.set(self.served.get() + 1);
+        self.taken_back.set(self.taken_back.get() + u64::from(after == After::Gone));
+    }
+
+    /// Says whether the client makes work for its own sake.
+    fn are_abused(&self) -> bool {
+        let taken_back = self.taken_back.get();
+        taken_back > TAKEN_BACK && taken_back * 2 > self.served.get()
+    }
+}
 
 /// Counts a stream for as long as it lives.
 struct Counted(Rc<Streams>);
 
 impl Counted {
     fn new(streams: &Rc<Streams>) -> Self {
-        streams.0.set(streams.0.get() + 1);
+        streams.open.set(streams.open.get() + 1);
         Self(Rc::clone(streams))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.0.set(self.0.0.get().saturating_sub(1));
+        self.0.open.set(self.0.open.get().saturating_sub(1));
     }
 }
 
@@ -82,7 +105,7 @@ async fn accept(mut connection: Connection, clock: &Clock, client: &Rc<Client>) 
     // While streams are under way the connection is not idle; their own deadlines hold.
     let quiet_since = Cell::new(Instant::now());
     let deadline = || {
-        if streams.0.get() > 0 {
+        if streams.open.get() > 0 {
             quiet_since.set(Instant::now());
         }
         quiet_since.get() + idle
@@ -111,6 +134,12 @@ async fn accept(mut connection: Connection, clock: &Clock, client: &Rc<Client>) 
                 continue;
             }
         };
+        if streams.are_abused() {
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            // What was accepted is dropped; the GOAWAY goes out with the last poll.
+            drop(clock.until(deadline, poll_fn(|task| connection.poll_closed(task))).await);
+            return;
+        }
         quiet_since.set(Instant::now());
         served += 1;
         if served >= settings.limits.requests_per_connection && !draining {
@@ -121,7 +150,8 @@ async fn accept(mut connection: Connection, clock: &Clock, client: &Rc<Client>) 
         let counted = Counted::new(&streams);
         let on = Rc::clone(client);
         client.worker.spawn(async move {
-            stream(request, respond, &on).await;
+            let after = stream(request, respond, &on).await;
+            counted.0.end(after);
             drop(counted);
         });
     }
@@ -132,20 +162,25 @@ async fn stream(
     request: ::http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     client: &Client,
-) {
+) -> After {
     let (parts, body) = request.into_parts();
     let limits = limits(client.worker.settings());
     let head = match RequestHead::from_http(&parts, client.scheme(), &limits) {
         Ok(head) => head,
-        Err(malformed) => return refuse(respond, malformed),
+        Err(malformed) => {
+            refuse(respond, malformed);
+            return After::Next;
+        }
     };
     let body = Incoming::h2(body);
     let Ok(framing) = Framing::to_send(&head.headers, body.is_done()) else {
-        return respond.send_reset(Reason::PROTOCOL_ERROR);
+        respond.send_reset(Reason::PROTOCOL_ERROR);
+        return After::Next;
     };
     let clock = Clock::default();
     let exchange = Exchange { head, framing, body, reply: Reply::h2(respond), clock: &clock };
-    Box::pin(http::serve(exchange, client)).await;
+    let (after, _body) = Box::pin(http::serve(exchange, client)).await;
+    after
 }
 
 /// Answers what is no request. A wrong stream is no reason to end its neighbours.

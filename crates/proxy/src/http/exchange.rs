@@ -33,6 +33,8 @@ pub(crate) enum After {
     Close,
     /// The client must see that the answer is not whole.
     Abort,
+    /// The client has gone, or has reset the stream.
+    Gone,
 }
 
 /// The way back to the client.

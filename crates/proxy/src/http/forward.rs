@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fairway_model::GatewayId;
 use fairway_model::policy::Millis;
 use fairway_model::route::Forward;
@@ -20,10 +21,11 @@ use super::passage::Passage;
 use super::replay::Replay;
 use super::wire::Incoming;
 use crate::balance;
-use crate::failure::Failure;
+use crate::failure::{Blame, Failure};
 use crate::generation::{ClusterState, EndpointState};
+use crate::h1::Framing;
 use crate::health::{self, Answer};
-use crate::message::ResponseHead;
+use crate::message::{Method, ResponseHead};
 use crate::metrics::Counter;
 use crate::retry::{self, Cause};
 use crate::stream::target::InFlight;
@@ -97,7 +99,7 @@ impl Forwarding<'_> {
             Err(failure) if exchange.reply.has_begun() => {
                 told.failure = Some(failure);
                 exchange.reply.abort();
-                Ok(After::Abort)
+                Ok(if failure == Failure::ClientGone { After::Gone } else { After::Abort })
             }
             Err(failure) => Err(failure),
         }
@@ -128,7 +130,9 @@ impl Forwarding<'_> {
                     self.again(exchange, tried, Cause::Status(status)).ok_or(Failure::Reset)?
                 }
                 Err(failed) => {
-                    self.worker.metrics().upstream_failure(failed.failure.word());
+                    if failed.failure.blame() == Blame::Backend {
+                        self.worker.metrics().upstream_failure(failed.failure.word());
+                    }
                     let again = self.after(exchange, &failed, told);
                     told.unseen += u32::from(again.as_ref().is_some_and(|again| !again.elsewhere));
                     again.filter(|_| body.rewind()).ok_or(failed.failure)?
@@ -267,7 +271,7 @@ impl Forwarding<'_> {
 
     fn again_at(
         &self,
-        method: &crate::message::Method,
+        method: &Method,
         tried: u32,
         cause: Cause,
     ) -> Option<Duration> {
@@ -339,13 +343,15 @@ impl Forwarding<'_> {
     ) -> After {
         let Some((io, read)) = lease.into_tunnel() else { return After::Abort };
         let endpoint = Side { io, read };
-        let begun = exchange.reply.begin(head, crate::h1::Framing::Empty);
-        if begun.is_err() || exchange.reply.flush().await.is_err() {
+        let timeouts = &self.worker.settings().timeouts;
+        let idle = self.forward.timeouts.idle.map_or(timeouts.idle, Millis::duration);
+        let deadline = Instant::now() + idle;
+        let told_so = exchange.reply.whole(head, Framing::Empty, Bytes::new());
+        let told_so = exchange.clock.until(|| deadline, told_so).await;
+        if !matches!(told_so, Some(Ok(()))) {
             return After::Abort;
         }
         let Some((io, read)) = exchange.body.take_connection() else { return After::Abort };
-        let timeouts = &self.worker.settings().timeouts;
-        let idle = self.forward.timeouts.idle.map_or(timeouts.idle, Millis::duration);
         let carried = tunnel::carry(Side { io, read }, endpoint, idle).await;
         told.received += carried.from_client;
         told.sent += carried.to_client;

@@ -1,13 +1,19 @@
 //! Answers of our own: errors, redirects, direct responses, preflights. Small, and whole at once.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use fairway_model::filter::DirectResponse;
 use fairway_model::route::HttpDialect;
+use tokio::time::Instant;
 
 use super::exchange::{After, Exchange};
 use crate::failure::Failure;
 use crate::h1::Framing;
 use crate::message::{HeaderName, HeaderValue, Headers, Method, RequestHead, ResponseHead, Status};
+
+/// How long a client may take to read one of these.
+const TIME: Duration = Duration::from_secs(30);
 
 /// An answer without a backend.
 pub(crate) struct Own {
@@ -78,10 +84,12 @@ impl Own {
     /// Sends it.
     pub(crate) async fn send(mut self, exchange: &mut Exchange<'_>) -> After {
         let framing = self.frame(&exchange.head);
-        match exchange.reply.whole(&self.head, framing, self.body).await {
-            Ok(()) if exchange.reply.keeps_alive() => After::Next,
-            Ok(()) => After::Close,
-            Err(_) => After::Abort,
+        let deadline = Instant::now() + TIME;
+        let sent = exchange.reply.whole(&self.head, framing, self.body);
+        match exchange.clock.until(|| deadline, sent).await {
+            Some(Ok(())) if exchange.reply.keeps_alive() => After::Next,
+            Some(Ok(())) => After::Close,
+            Some(Err(_)) | None => After::Abort,
         }
     }
 }

@@ -260,3 +260,25 @@ async fn time_is_bounded_for_heads_and_idle_connections() {
     assert_eq!(slow.rest().await, b"", "an idle connection is closed in silence");
     assert!(began.elapsed() >= Duration::from_millis(300));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draining_closes_idle_connections_and_lets_answers_end() {
+    let may = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let when = Act::When(std::sync::Arc::clone(&may), http::response(200, "late"));
+    let backend = Backend::start(move |_| when.clone()).await;
+    let rig = Rig::start(1, http::forwarding(&[backend.address]));
+    let mut idle = Caller::to(&rig).await;
+    let mut busy = Caller::to(&rig).await;
+    busy.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    rig::until("the request has arrived", || backend.open() == 1).await;
+    let proxy = std::sync::Arc::new(rig.proxy);
+    let draining = std::sync::Arc::clone(&proxy);
+    let drained = tokio::task::spawn_blocking(move || draining.drain(http::SOON));
+    assert_eq!(idle.rest().await, b"");
+    may.add_permits(1);
+    let got = busy.answer().await;
+    assert_eq!((got.text(), got.field("connection")), ("late".to_owned(), Some("close")));
+    assert_eq!(busy.rest().await, b"");
+    drained.await.expect("it ends");
+    assert_eq!(proxy.metrics().counter(Counter::ConnectionsAborted), 0);
+}

@@ -166,6 +166,8 @@ pub(crate) enum Act {
     Send(Vec<u8>),
     /// Sends these bytes and closes.
     Last(Vec<u8>),
+    /// Sends these bytes once it may.
+    When(Arc<tokio::sync::Semaphore>, Vec<u8>),
     /// Never answers.
     Hang,
 }
@@ -239,6 +241,10 @@ impl Backend {
                 Act::Last(bytes) => {
                     io.write_all(&bytes).await?;
                     return io.shutdown().await;
+                }
+                Act::When(may, bytes) => {
+                    may.acquire().await.expect("it is never closed").forget();
+                    io.write_all(&bytes).await?;
                 }
                 Act::Hang => {
                     // Ends when the other side does.
