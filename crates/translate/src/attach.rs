@@ -156,6 +156,20 @@ fn places(
     Ok(places)
 }
 
+/// Gives the listeners that a reference from `namespace` names, allowed or not.
+pub(crate) fn named(
+    reference: &ParentReference,
+    namespace: &str,
+    stage: &ListenerStage,
+) -> Vec<usize> {
+    let namespace = reference.namespace.as_deref().unwrap_or(namespace);
+    let name = Name::new(namespace, reference.name.as_str());
+    let kind = ParentKind::of(reference.group(), reference.kind());
+    let parent = kind.and_then(|kind| stage.parents.get(&ParentKey { kind, name }));
+    let points = parent.into_iter().flat_map(|parent| &parent.points).copied();
+    points.filter(|point| names(reference, &stage.points[*point])).collect()
+}
+
 fn names(reference: &ParentReference, point: &Point) -> bool {
     let section = reference.section_name.as_deref();
     section.is_none_or(|name| *name == *point.name)

@@ -18,6 +18,7 @@ use crate::ground::Ground;
 use crate::listener::certificate::{KeyMemo, Keyring};
 use crate::listener::{Draft, ListenerStage, ParentKey, Staged, stage};
 use crate::object::{Kind, Name};
+use crate::route::conflict::settle;
 use crate::route::{RouteOutcome, lower_all};
 use crate::settings::Settings;
 use crate::snapshot::{Snapshot, Table};
@@ -43,7 +44,10 @@ struct Memo {
     stage: Arc<ListenerStage>,
     tls: Arc<TlsStage>,
     keys: KeyMemo,
+    /// What each route comes to alone.
     outcomes: Vec<Arc<RouteOutcome>>,
+    /// What they come to beside each other, where that differs.
+    settled: Option<Vec<Arc<RouteOutcome>>>,
     grants: Table<ReferenceGrant>,
     namespaces: Table<fairway_api::core::Namespace>,
     ingress_classes: Table<IngressClass>,
@@ -75,19 +79,22 @@ pub fn translate(
     };
     let kept = memo.filter(|memo| is_same_ground(memo, &ground));
     let outcomes = lower_all(&ground, kept.map_or(&[][..], |memo| &memo.outcomes));
-    let model = model(&ground, &mut staged, &outcomes, previous.filter(|_| memo.is_some()));
+    let settled = settled(&ground, &outcomes);
+    let all = settled.as_deref().unwrap_or(&outcomes);
+    let model = model(&ground, &mut staged, all, previous.filter(|_| memo.is_some()));
     let addresses = staged.addresses.iter().map(|(gateway, allocation)| {
         let all = allocation.addresses.iter().chain(&allocation.wanted);
         (gateway.clone(), all.copied().collect())
     });
     let addresses = addresses.collect();
-    let verdicts = verdicts(&ground, staged, &outcomes);
+    let verdicts = verdicts(&ground, staged, all);
     let memo = Memo {
         settings: settings.clone(),
         stage: ground.stage,
         tls: ground.tls,
         keys: keyring.into_memo(),
         outcomes,
+        settled,
         grants: Arc::clone(&snapshot.reference_grants),
         namespaces: Arc::clone(&snapshot.namespaces),
         ingress_classes: Arc::clone(&snapshot.ingress_classes),
@@ -104,6 +111,19 @@ fn shared<T: PartialEq>(value: T, before: Option<&Arc<T>>) -> Arc<T> {
         Some(before) if **before == value => Arc::clone(before),
         Some(_) | None => Arc::new(value),
     }
+}
+
+/// Gives the outcomes as they are beside each other, where they differ from what each is alone.
+fn settled(ground: &Ground<'_>, outcomes: &[Arc<RouteOutcome>]) -> Option<Vec<Arc<RouteOutcome>>> {
+    let changed = settle(ground, outcomes);
+    if changed.is_empty() {
+        return None;
+    }
+    let mut settled = outcomes.to_vec();
+    for (index, outcome) in changed {
+        settled[index] = outcome;
+    }
+    Some(settled)
 }
 
 fn is_same_ground(memo: &Memo, ground: &Ground<'_>) -> bool {
@@ -148,7 +168,7 @@ fn all_clusters(
     previous: Option<&Plan>,
 ) -> BTreeMap<ClusterId, Arc<Cluster>> {
     if let Some(plan) = previous {
-        let before = &plan.memo.outcomes;
+        let before = plan.memo.settled.as_ref().unwrap_or(&plan.memo.outcomes);
         let mut pairs = before.iter().zip(outcomes);
         let same = pairs.all(|(a, b)| Arc::ptr_eq(a, b) || a.clusters == b.clusters);
         if same && before.len() == outcomes.len() {

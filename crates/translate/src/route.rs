@@ -21,6 +21,7 @@ use crate::verdict::{Conditions, ObjectVerdicts, ParentVerdicts, Reason};
 
 use self::ledger::Ledger;
 
+pub(crate) mod conflict;
 pub(crate) mod fields;
 pub(crate) mod filters;
 pub(crate) mod forward;
