@@ -202,9 +202,22 @@ fn is_field(part: &str) -> bool {
 
 /// Fields that messages begin with. A word of a sentence before a colon is none.
 const FIELDS: [&str; 16] = [
-    "rules", "backendRefs", "filters", "matches", "hostnames", "parentRefs", "targetRefs", "tls",
-    "addresses", "infrastructure", "parametersRef", "validation", "timeouts", "retry",
-    "sessionPersistence", "rateLimit",
+    "rules",
+    "backendRefs",
+    "filters",
+    "matches",
+    "hostnames",
+    "parentRefs",
+    "targetRefs",
+    "tls",
+    "addresses",
+    "infrastructure",
+    "parametersRef",
+    "validation",
+    "timeouts",
+    "retry",
+    "sessionPersistence",
+    "rateLimit",
 ];
 
 fn words(verdict: &Verdict) -> &str {

@@ -24,7 +24,7 @@ impl Folder {
     /// # Errors
     /// The disk refuses, or someone was there first.
     pub(super) fn create() -> anyhow::Result<Self> {
-        let unique: u64 = jiff::Timestamp::now().as_nanosecond().unsigned_abs() as u64;
+        let unique = jiff::Timestamp::now().as_nanosecond();
         let name = format!("fairway-demo-{}-{unique:x}", std::process::id());
         let path = std::env::temp_dir().join(name);
         // A key is kept in it: nobody else may look in, and a folder prepared by others is refused.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 /// A Secret whose certificate was valid in the year 2000.
-pub fn expired(namespace: &str, name: &str) -> String {
+pub(crate) fn expired(namespace: &str, name: &str) -> String {
     let key = KeyPair::generate().expect("a key");
     let mut params =
         CertificateParams::new(vec!["shop.example.test".to_owned()]).expect("parameters");

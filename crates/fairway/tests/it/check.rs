@@ -100,7 +100,8 @@ fn a_directory_that_is_not_there_is_no_finding() {
 #[test]
 fn an_expired_certificate_is_a_warning() {
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("tls.yaml"), certificate::expired("shop", "old")).expect("written");
+    fs::write(folder.path().join("tls.yaml"), certificate::expired("shop", "old"))
+        .expect("written");
     let (code, printed) = check(folder.path(), &[]);
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("tls.yaml:"), "{printed}");

@@ -42,7 +42,8 @@ fn winner_and_losers_are_named() {
 
 #[test]
 fn the_backends_view_is_shown() {
-    let explained = json(&["--url", "http://shop.example.test//catalog/./shoes?a=b", "-H", "X-A: 1"]);
+    let explained =
+        json(&["--url", "http://shop.example.test//catalog/./shoes?a=b", "-H", "X-A: 1"]);
     let sees = &explained["gateways"][0]["rule"]["backends"][0]["sees"];
     assert_eq!(sees[0], "GET /v2/items/shoes?a=b", "{explained:#}");
     let lines = sees.as_array().expect("lines");

@@ -9,32 +9,32 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long is waited for what surely comes.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Added to declared ports: nobody else listens there.
-pub const OFFSET: u16 = 18_000;
+pub(crate) const OFFSET: u16 = 18_000;
 
-pub fn binary() -> &'static str {
+pub(crate) fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_fairway")
 }
 
 /// The shop example.
-pub fn shop() -> PathBuf {
+pub(crate) fn shop() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop");
     path.canonicalize().expect("the example is part of the project")
 }
 
 /// Runs a verb to its end.
-pub fn fairway(arguments: &[&str]) -> Output {
+pub(crate) fn fairway(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).output().expect("the binary runs")
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Asks again and again until there is an answer.
-pub fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {
@@ -46,38 +46,38 @@ pub fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A part of loopback that no other test uses, nor another process of this test.
-pub struct Loopback([u8; 3]);
+pub(crate) struct Loopback([u8; 3]);
 
 impl Loopback {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(0);
         let process = std::process::id();
         let second = 100 + u8::try_from(process % 150).expect("less than 150");
         Self([127, second, NEXT.fetch_add(1, Ordering::Relaxed)])
     }
 
-    pub fn address(&self, last: u8) -> IpAddr {
+    pub(crate) fn address(&self, last: u8) -> IpAddr {
         let [a, b, c] = self.0;
         Ipv4Addr::new(a, b, c, last).into()
     }
 
-    pub fn pool(&self) -> String {
+    pub(crate) fn pool(&self) -> String {
         format!("{}/24", self.address(0))
     }
 
     /// Where the admin endpoint is.
-    pub fn admin(&self) -> SocketAddr {
+    pub(crate) fn admin(&self) -> SocketAddr {
         SocketAddr::new(self.address(250), 9900)
     }
 
     /// Where a declared port of the first Gateway is bound.
-    pub fn bound(&self, port: u16) -> SocketAddr {
+    pub(crate) fn bound(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.address(1), OFFSET + port)
     }
 }
 
 /// A running process and what it has printed.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     printed: Arc<(Mutex<Printed>, Condvar)>,
 }
@@ -89,7 +89,7 @@ struct Printed {
 }
 
 impl Process {
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(binary())
             .args(arguments)
             .env("NO_COLOR", "1")
@@ -105,7 +105,7 @@ impl Process {
     }
 
     /// Starts `fairway run` on a directory.
-    pub fn run(directory: &Path, at: &Loopback, state: &Path, more: &[&str]) -> Self {
+    pub(crate) fn run(directory: &Path, at: &Loopback, state: &Path, more: &[&str]) -> Self {
         let (directory, state) = (directory.display().to_string(), state.display().to_string());
         let (pool, admin, offset) = (at.pool(), at.admin().to_string(), OFFSET.to_string());
         let mut arguments = vec!["run", &directory, "--state", &state, "--pool", &pool];
@@ -114,17 +114,17 @@ impl Process {
         Self::start(&arguments)
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for a line, from the first on, and gives it.
-    pub fn line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         self.line_after(0, what, wanted).1
     }
 
     /// Waits for a line behind the first `skipped` ones; gives how many to skip to look on behind it.
-    pub fn line_after(
+    pub(crate) fn line_after(
         &self,
         skipped: usize,
         what: &str,
@@ -147,31 +147,31 @@ impl Process {
     }
 
     /// How many lines there are by now.
-    pub fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         self.printed.0.lock().unwrap_or_else(PoisonError::into_inner).lines.len()
     }
 
-    pub fn printed(&self) -> String {
+    pub(crate) fn printed(&self) -> String {
         self.printed.0.lock().unwrap_or_else(PoisonError::into_inner).lines.join("\n")
     }
 
     /// Waits until the process has ended by itself.
-    pub fn ended(&mut self) -> std::process::ExitStatus {
+    pub(crate) fn ended(&mut self) -> std::process::ExitStatus {
         poll("the end of the process", || self.child.try_wait().expect("a child of ours"))
     }
 
-    pub fn is_alive(&mut self) -> bool {
+    pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("a child of ours").is_none()
     }
 
     /// As `kill -9` would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a child of ours");
         self.child.wait().expect("a child of ours");
     }
 
     /// Asks it to end in good order.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let id = self.id().to_string();
         let told = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
         assert!(told.success(), "the process is there");
@@ -182,16 +182,11 @@ impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself.
         self.child.kill().unwrap_or_default();
-        if let Err(error) = self.child.wait() {
-            eprintln!("waiting for {}: {error}", self.child.id());
-        }
+        drop(self.child.wait());
     }
 }
 
-fn follow(
-    stream: impl std::io::Read + Send + 'static,
-    printed: &Arc<(Mutex<Printed>, Condvar)>,
-) {
+fn follow(stream: impl std::io::Read + Send + 'static, printed: &Arc<(Mutex<Printed>, Condvar)>) {
     let printed = Arc::clone(printed);
     std::thread::spawn(move || {
         let (lock, changed) = &*printed;
@@ -205,13 +200,13 @@ fn follow(
 }
 
 /// An echo backend of its own.
-pub struct Backend {
-    pub address: SocketAddr,
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
     _process: Process,
 }
 
 impl Backend {
-    pub fn start(service: &str) -> Self {
+    pub(crate) fn start(service: &str) -> Self {
         let process = Process::start(&["echo", "--listen", "127.0.0.1:0", "--service", service]);
         let line = process.line("where it listens", |line| line.starts_with("listening on "));
         let address = line.strip_prefix("listening on ").and_then(|text| text.parse().ok());

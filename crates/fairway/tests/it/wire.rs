@@ -6,28 +6,28 @@ use std::time::Duration;
 
 /// An answer.
 #[derive(Debug, Default)]
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn closes(&self) -> bool {
+    pub(crate) fn closes(&self) -> bool {
         self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
 /// A connection that is kept.
-pub struct Connection(BufReader<TcpStream>);
+pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    pub fn open(to: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn open(to: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -35,24 +35,25 @@ impl Connection {
         Ok(Self(BufReader::new(stream)))
     }
 
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.get_mut().write_all(bytes)
     }
 
-    pub fn get(&mut self, host: &str, path: &str) -> io::Result<Answer> {
+    pub(crate) fn get(&mut self, host: &str, path: &str) -> io::Result<Answer> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
         self.answer()
     }
 
     /// Reads one answer with a length, or to the end of the connection.
-    pub fn answer(&mut self) -> io::Result<Answer> {
+    pub(crate) fn answer(&mut self) -> io::Result<Answer> {
         let mut answer = Answer { status: self.status_line()?, ..Answer::default() };
         loop {
             let line = self.line()?;
             if line.is_empty() {
                 break;
             }
-            let (name, value) = line.split_once(':').ok_or_else(|| io::Error::other(line.clone()))?;
+            let (name, value) =
+                line.split_once(':').ok_or_else(|| io::Error::other(line.clone()))?;
             answer.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let mut body = Vec::new();
@@ -66,16 +67,6 @@ impl Connection {
         }
         answer.body = String::from_utf8_lossy(&body).into_owned();
         Ok(answer)
-    }
-
-    /// Reads until the other side closes; a reset counts as that.
-    pub fn rest(&mut self) -> Vec<u8> {
-        let mut rest = Vec::new();
-        match self.0.read_to_end(&mut rest) {
-            Ok(_) => rest,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => rest,
-            Err(error) => panic!("the connection was not closed: {error}"),
-        }
     }
 
     fn chunks(&mut self, body: &mut Vec<u8>) -> io::Result<()> {
@@ -108,6 +99,6 @@ impl Connection {
 }
 
 /// One request on a connection of its own.
-pub fn get(to: SocketAddr, host: &str, path: &str) -> io::Result<Answer> {
+pub(crate) fn get(to: SocketAddr, host: &str, path: &str) -> io::Result<Answer> {
     Connection::open(to)?.get(host, path)
 }
