@@ -31,6 +31,10 @@ pub(crate) struct Arguments {
 
 /// Routes in one file; the changed one has a file of its own.
 const ROUTES_IN_A_FILE: usize = 100;
+/// What fairway says of its last change: reading the files, translating, and all from the notice of the
+/// change until it is served. Zero where it says nothing.
+const STAGES: [&str; 3] =
+    ["fairway_scan_seconds", "fairway_translate_seconds", "fairway_served_seconds"];
 /// How often the client asks. It is small beside what is measured, and leaves the processor to fairway.
 const STEP: Duration = Duration::from_micros(500);
 
@@ -38,9 +42,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let binary = fairway::build(&arguments.profile)?;
     println!("{} changes at each size; times in milliseconds, memory in MiB", arguments.changes);
     println!(
-        "| routes | start | apply→traffic p50 | p99 | most | translate | memory at first | memory at last |"
+        "| routes | start | apply→traffic p50 | p99 | most | read | translate | serve | memory at first | memory at last |"
     );
-    println!("| --: | --: | --: | --: | --: | --: | --: | --: |");
+    println!("| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     for &routes in &arguments.routes {
         println!("{}", measure(&binary, routes, arguments.changes)?);
     }
@@ -62,7 +66,7 @@ fn measure(binary: &Path, routes: usize, changes: usize) -> Result<String> {
     let at_first = fairway.server.resident_mib()?;
 
     let mut times = Vec::new();
-    let mut translations = Vec::new();
+    let mut stages = [const { Vec::new() }; STAGES.len()];
     let mut connection = Connection::open(fairway.listener)?;
     for number in 1..=changes {
         let request = get(HOST, &format!("/change/{number}"));
@@ -78,14 +82,14 @@ fn measure(binary: &Path, routes: usize, changes: usize) -> Result<String> {
             std::thread::sleep(STEP);
         }
         times.push(milliseconds(begin.elapsed()));
-        translations.extend(fairway.metric("fairway_translate_seconds").map(|time| time * 1000.0));
+        for (name, values) in STAGES.iter().zip(&mut stages) {
+            values.extend(fairway.metric(name).map(|time| time * 1000.0));
+        }
     }
-    let translate = match translations.as_slice() {
-        [] => "–".to_owned(),
-        times => format!("{:.1}", median(times)),
-    };
+    let [read, translate, serve] = stages.map(|values| format!("{:.1}", median(&values)));
     Ok(format!(
-        "| {routes} | {start:.0} | {:.1} | {:.1} | {:.1} | {translate} | {at_first:.0} | {:.0} |",
+        "| {routes} | {start:.0} | {:.1} | {:.1} | {:.1} | {read} | {translate} | {serve} \
+         | {at_first:.0} | {:.0} |",
         median(&times),
         quantile(&times, 0.99),
         quantile(&times, 1.0),
