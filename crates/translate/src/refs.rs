@@ -80,11 +80,17 @@ pub(crate) fn grant(
             Unresolved::NotPermitted(format!(
                 "no ReferenceGrant in namespace {} allows {} in namespace {} to refer to {} {}",
                 name.namespace,
-                asker.kind.name(),
+                shown(asker.kind),
                 asker.namespace,
                 kind.name(),
                 name.name,
             ))
         },
     )
+}
+
+/// Our kind of Gateway is told from Gateway API's by its group, which a grant has to name.
+fn shown(kind: Kind) -> String {
+    let group = if kind == Kind::FairwayGateway { ".fairway.dev" } else { "" };
+    format!("{}{group}", kind.name())
 }

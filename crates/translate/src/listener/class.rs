@@ -132,7 +132,7 @@ fn missing_profile(class: &GatewayClass, snapshot: &Snapshot) -> Option<String> 
     if (reference.group.as_str(), reference.kind.as_str()) != (profile.group(), profile.name()) {
         let (group, kind) = (&reference.group, &reference.kind);
         return Some(format!(
-            "parametersRef: {kind} of group {group} is not supported: name a GatewayProfile of group fairway.dev"
+            "parametersRef: {kind} of group {group:?} is not supported: name a GatewayProfile of group fairway.dev"
         ));
     }
     let Some(namespace) = reference.namespace.as_deref() else {

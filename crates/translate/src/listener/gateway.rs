@@ -123,7 +123,7 @@ fn missing_profile(
     if (reference.group.as_str(), reference.kind.as_str()) != (profile.group(), profile.name()) {
         let (group, kind) = (&reference.group, &reference.kind);
         return Some(format!(
-            "infrastructure.parametersRef: {kind} of group {group} is not supported: name a GatewayProfile of group fairway.dev"
+            "infrastructure.parametersRef: {kind} of group {group:?} is not supported: name a GatewayProfile of group fairway.dev"
         ));
     }
     let name = Name::new(Arc::clone(&gateway.namespace), reference.name.as_str());

@@ -216,7 +216,9 @@ fn listener_conditions(
     let mut said = judged.conditions.clone();
     match conflict {
         Some((Conflict::Protocol(_), other)) => {
-            let message = format!("port {} is taken by {other} with another protocol", judged.port);
+            let port = judged.port;
+            let message =
+                format!("port {port} is taken by {other}, whose protocol cannot share it");
             said.say(Reason::ProtocolConflict, message.as_str());
             said.say(Reason::AcceptedProtocolConflict, message.as_str());
             said.say(Reason::ProgrammedProtocolConflict, message);

@@ -102,7 +102,7 @@ fn one(
             let rewrite = rewrite(written, site).map_err(unsupported)?;
             set(&mut read.rewrite, rewrite, twice)
         }
-        kind if site.of_backend => Err(unsupported(format!("{kind} cannot stand at a backend"))),
+        _other if site.of_backend => Err(unsupported("it cannot stand at a backend")),
         FilterType::RequestRedirect => {
             let written = filter.request_redirect.as_ref().ok_or_else(missing)?;
             set(&mut read.redirect, redirect(written, site).map_err(unsupported)?, twice)

@@ -107,7 +107,8 @@ pub(crate) fn prefix(text: &str) -> Result<String, String> {
 }
 
 /// Reads a path as requests' paths are made canonical (N7, N8): escapes of unreserved characters are
-/// undone, others written in upper case; what no canonical path holds is refused.
+/// undone, others written in upper case; characters that RFC 3986 does not allow plain in a path are
+/// escaped; what no canonical path holds is refused.
 pub(crate) fn literal(text: &str) -> Result<String, String> {
     let wrong = |why: &str| Err(format!("path {text:?}: {why}"));
     if !text.starts_with('/') {
@@ -120,7 +121,8 @@ pub(crate) fn literal(text: &str) -> Result<String, String> {
         return wrong("it holds characters that no path has");
     }
     let mut pieces = text.split('%');
-    let mut read = pieces.next().unwrap_or_default().to_owned();
+    let mut read = String::with_capacity(text.len());
+    escaped(pieces.next().unwrap_or_default(), &mut read);
     for piece in pieces {
         let Some((code, rest)) = piece.split_at_checked(2) else {
             return wrong("% is not followed by two hexadecimal digits");
@@ -134,9 +136,21 @@ pub(crate) fn literal(text: &str) -> Result<String, String> {
             read.push('%');
             read.push_str(&code.to_ascii_uppercase());
         }
-        read.push_str(rest);
+        escaped(rest, &mut read);
     }
     Ok(read)
+}
+
+/// Appends text, with escapes for what cannot stand plain in a path (RFC 3986 3.3, `pchar`).
+fn escaped(text: &str, read: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte) {
+            read.push(char::from(byte));
+        } else {
+            let digit = |half: u8| char::from(b"0123456789ABCDEF"[usize::from(half)]);
+            read.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -146,6 +160,7 @@ mod tests {
     #[test]
     fn literals_are_canonical() {
         assert_eq!(literal("/a%2f%41").as_deref(), Ok("/a%2FA"));
+        assert_eq!(literal("/\u{fc}{a}\"").as_deref(), Ok("/%C3%BC%7Ba%7D%22"));
         assert_eq!(prefix("/").as_deref(), Ok("/"));
         assert_eq!(prefix("/a/").as_deref(), Ok("/a"));
         for wrong in ["", "a", "/a//b", "/a/../b", "/a?b", "/%", "/%zz", "/%2"] {

@@ -19,7 +19,8 @@ fn golden_cases_give_what_they_expect() {
     assert!(!cases.is_empty(), "no case is called {filter:?}");
     for (name, path) in cases {
         let text = fs::read_to_string(&path).unwrap();
-        let (input, expected) = text.split_once(MARK).unwrap_or((text.as_str(), ""));
+        let parts = text.split_once(MARK);
+        let (input, expected) = parts.unwrap_or((text.as_str(), "no mark"));
         let case = Case::read(&path, input);
         let plan = case.plan();
         let given = match statuses::statuses(&case, &plan) {
