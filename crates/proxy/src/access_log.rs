@@ -97,7 +97,33 @@ impl Entry {
     }
 }
 
+/// Writes the line of what was no request: nobody knows what it asked for.
+pub(crate) fn refused(client: &Client, status: u16) {
+    let AccessLog::Lines(format, write) = &client.worker.settings().access_log else { return };
+    let noted = Noted::unknown(client);
+    let told = Told::default();
+    match format {
+        LogFormat::Combined => write(&noted.combined(status, Duration::ZERO, &told)),
+        LogFormat::Json => write(&noted.json(status, Duration::ZERO, &told)),
+    }
+}
+
 impl Noted {
+    fn unknown(client: &Client) -> Self {
+        Self {
+            time: SystemTime::now(),
+            client: client.address(),
+            method: "-".to_owned(),
+            host: String::new(),
+            target: "-".to_owned(),
+            version: Version::Http11,
+            referer: String::new(),
+            agent: String::new(),
+            server_name: client.connection.server_name.clone(),
+            rule: None,
+        }
+    }
+
     fn new(head: &RequestHead, client: &Client) -> Self {
         let field = |name| {
             let value = head.headers.first(name).unwrap_or_default();

@@ -99,7 +99,7 @@ const FIRST: usize = 4096;
 
 async fn serve_io(mut io: Box<dyn Io>, client: Rc<Client>) {
     if client.connection.alpn_h2 {
-        return h2::serve(io, client).await;
+        return Box::pin(h2::serve(io, client)).await;
     }
     // ALPN said HTTP/1.1, or nothing: then HTTP/2 is no surprise only in clear text.
     if client.connection.listener.is_some() {
@@ -125,7 +125,7 @@ async fn serve_io(mut io: Box<dyn Io>, client: Rc<Client>) {
     }
     drop(clock);
     if first.starts_with(PREFACE) {
-        h2::serve(Box::new(Prefixed::new(first.into(), io)), client).await;
+        Box::pin(h2::serve(Box::new(Prefixed::new(first.into(), io)), client)).await;
     } else {
         h1::serve(io, first, client).await;
     }
@@ -153,5 +153,33 @@ fn limits(settings: &Settings) -> message::Limits {
         head: limits.header_bytes,
         fields: limits.header_fields.min(message::Limits::MAX_FIELDS),
         ..message::Limits::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::worker::Room;
+
+    #[test]
+    fn a_connection_that_waits_is_small() {
+        let settings = Arc::new(Settings::default());
+        let room = Arc::new(Room::new(&settings.limits));
+        let worker = Rc::new(Worker::new(settings, Arc::new(Metrics::new()), room));
+        let connection = Connection {
+            peer: ([127, 0, 0, 1], 1).into(),
+            gateway: GatewayId::new("gateway/a/b"),
+            port: 80,
+            scheme: Scheme::Http,
+            listener: None,
+            server_name: None,
+            alpn_h2: false,
+            drain: DrainSignal::default(),
+        };
+        let client = Rc::new(Client::new(connection, worker));
+        let waiting = serve_io(Box::new(tokio::io::empty()), client);
+        let size = size_of_val(&waiting);
+        assert!(size <= 2048, "{size}");
     }
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::{Client, limits};
+use crate::access_log::refused;
 use crate::h1::{Error, Frame, Framing, Peer, Reader, Request, Writer};
 use crate::http::clock::Clock;
 use crate::http::exchange::{After, Exchange, Reply};
@@ -100,13 +101,14 @@ impl Server {
             None => Some(408),
         };
         match status {
-            Some(status) => Err(self.refuse(status).await),
+            Some(status) => Err(Box::pin(self.refuse(status)).await),
             None => Err(After::Abort),
         }
     }
 
     /// Answers what is no request; nothing on this connection can be trusted any more.
     async fn refuse(&mut self, status: u16) -> After {
+        refused(&self.client, status);
         let (head, body) = refusal(status);
         let peer = Peer { version: Version::Http11, keep_alive: false };
         let mut reply = Reply::h1(&self.io, &mut self.writer, peer, false);
@@ -134,7 +136,8 @@ impl Server {
         };
         // Boxed, so that a connection that waits for its next request is small.
         let (after, mut body) = Box::pin(http::serve(exchange, &self.client)).await;
-        if after == After::Next && !skip(&mut body, &self.clock).await {
+        if after == After::Next && !body.is_done() && !Box::pin(skip(&mut body, &self.clock)).await
+        {
             return After::Close;
         }
         after
@@ -148,9 +151,6 @@ async fn begin(io: &Stream, reader: &mut Reader) -> bool {
 
 /// Reads what is left of a body that was answered without it, if that is little and comes soon.
 async fn skip(body: &mut Incoming<'_>, clock: &Clock) -> bool {
-    if body.is_done() {
-        return true;
-    }
     let rest = async {
         let mut skipped = 0;
         loop {

@@ -12,6 +12,7 @@ use h2::{Reason, RecvStream};
 use tokio::time::Instant;
 
 use super::{Client, limits};
+use crate::access_log::refused;
 use crate::h1::Framing;
 use crate::http::clock::Clock;
 use crate::http::exchange::{After, Exchange, Reply};
@@ -168,7 +169,7 @@ async fn stream(
     let head = match RequestHead::from_http(&parts, client.scheme(), &limits) {
         Ok(head) => head,
         Err(malformed) => {
-            refuse(respond, malformed);
+            refuse(respond, malformed, client);
             return After::Next;
         }
     };
@@ -184,8 +185,9 @@ async fn stream(
 }
 
 /// Answers what is no request. A wrong stream is no reason to end its neighbours.
-fn refuse(mut respond: SendResponse<Bytes>, malformed: Malformed) {
+fn refuse(mut respond: SendResponse<Bytes>, malformed: Malformed, client: &Client) {
     let status = crate::h1::Refusal::Malformed(malformed).status();
+    refused(client, status);
     let (head, body) = refusal(status);
     if let Ok(mut stream) = respond.send_response(head.to_http(), false) {
         // The client may have gone already.

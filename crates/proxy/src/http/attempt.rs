@@ -74,7 +74,7 @@ impl Attempt<'_, '_, '_, '_> {
         }
         let mut upload = Upload { pump: Pump::default(), broken: false };
         let mut answer = self.final_head(&mut out, &mut upload, &mut reception, reused).await?;
-        self.deadlines.head.set(None);
+        self.deadlines.answered();
         forward::response(&mut answer.head);
         if answer.head.status == Status::SWITCHING_PROTOCOLS {
             self.passage.change(&mut answer.head);
@@ -124,6 +124,11 @@ impl Attempt<'_, '_, '_, '_> {
         }
         if self.reply.poll_gone(task).is_ready() {
             return Poll::Ready(Err(Failure::ClientGone.into()));
+        }
+        match self.body.poll_closed(task) {
+            Poll::Ready(Ok(())) => self.deadlines.client_closed(),
+            Poll::Ready(Err(_broken)) => return Poll::Ready(Err(Failure::ClientGone.into())),
+            Poll::Pending => {}
         }
         match reception.poll_head(task) {
             Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),

@@ -7,6 +7,9 @@ use tokio::time::Instant;
 
 use crate::failure::Failure;
 
+/// How long a client that has closed its side is waited for an answer for.
+const CLOSED: Duration = Duration::from_secs(3);
+
 /// The deadlines of one attempt.
 pub(crate) struct Deadlines {
     /// Of all attempts together.
@@ -15,6 +18,9 @@ pub(crate) struct Deadlines {
     pub(crate) attempt: Option<Instant>,
     /// Of this attempt until the head of the answer is there.
     pub(crate) head: Cell<Option<Instant>>,
+    /// Until the head of the answer is there, once the client has closed its side: it may have gone,
+    /// or just have nothing more to say.
+    pub(crate) closed: Cell<Option<Instant>>,
     /// How long nothing may move.
     pub(crate) idle: Duration,
     /// When something moved last.
@@ -27,14 +33,30 @@ impl Deadlines {
     /// Gives the earliest of them.
     pub(crate) fn next(&self) -> Instant {
         let idle = self.moved.get() + self.idle;
-        [self.request, self.attempt, self.head.get()].into_iter().flatten().fold(idle, Instant::min)
+        let all = [self.request, self.attempt, self.head.get(), self.closed.get()];
+        all.into_iter().flatten().fold(idle, Instant::min)
+    }
+
+    /// Takes note that the client has closed its side.
+    pub(crate) fn client_closed(&self) {
+        if self.closed.get().is_none() {
+            self.closed.set(Some(Instant::now() + CLOSED));
+        }
+    }
+
+    /// Takes note that the head of the answer is there.
+    pub(crate) fn answered(&self) {
+        self.head.set(None);
+        self.closed.set(None);
     }
 
     /// Says which one has passed.
     pub(crate) fn passed(&self) -> Failure {
         let now = Instant::now();
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if is_over(self.request) {
+        if is_over(self.closed.get()) {
+            Failure::ClientGone
+        } else if is_over(self.request) {
             Failure::RequestTimeout
         } else if is_over(self.attempt) || is_over(self.head.get()) {
             Failure::BackendTimeout

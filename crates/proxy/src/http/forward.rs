@@ -95,7 +95,7 @@ impl Forwarding<'_> {
         match outcome {
             Ok(Ended::Done) if exchange.reply.keeps_alive() => Ok(After::Next),
             Ok(Ended::Done) => Ok(After::Close),
-            Ok(Ended::Switched(head, lease)) => Ok(self.switch(exchange, &head, lease, told).await),
+            Ok(Ended::Switched(to)) => Ok(Box::pin(self.switch(exchange, to, told)).await),
             Err(failure) if exchange.reply.has_begun() => {
                 told.failure = Some(failure);
                 exchange.reply.abort();
@@ -170,7 +170,7 @@ impl Forwarding<'_> {
         fresh: bool,
         told: &mut Told,
     ) -> Result<Tried, Failed> {
-        let _in_flight = InFlight::new(endpoint);
+        let in_flight = InFlight::new(endpoint);
         let upgrade = exchange.head.upgrade.is_some();
         let destination = Destination::new(self.cluster, endpoint, self.gateway, upgrade)?;
         let deadlines = self.deadlines();
@@ -210,7 +210,9 @@ impl Forwarding<'_> {
                 Ok(Tried::Ended(Ended::Done))
             }
             Outcome::Again(status) => Ok(Tried::Again(status)),
-            Outcome::Switched(head) => Ok(Tried::Ended(Ended::Switched(head, lease))),
+            Outcome::Switched(head) => {
+                Ok(Tried::Ended(Ended::Switched(Switched { head, lease, _in_flight: in_flight })))
+            }
         }
     }
 
@@ -224,6 +226,7 @@ impl Forwarding<'_> {
             request: after(self.began, timeouts.request),
             attempt: after(now, timeouts.backend_request),
             head: Cell::new(after(now, try_time)),
+            closed: Cell::new(None),
             idle,
             moved: Cell::new(now),
             on_client: Cell::new(false),
@@ -269,12 +272,7 @@ impl Forwarding<'_> {
         Some(Again { wait, fresh: false, elsewhere: true })
     }
 
-    fn again_at(
-        &self,
-        method: &Method,
-        tried: u32,
-        cause: Cause,
-    ) -> Option<Duration> {
+    fn again_at(&self, method: &Method, tried: u32, cause: Cause) -> Option<Duration> {
         retry::wait(self.forward.retry.as_ref()?, tried, method, cause)
     }
 
@@ -334,19 +332,14 @@ impl Forwarding<'_> {
     }
 
     /// Carries what follows a change of protocols (attack A13: nothing before the endpoint's 101).
-    async fn switch(
-        &self,
-        exchange: &mut Exchange<'_>,
-        head: &ResponseHead,
-        lease: Lease,
-        told: &mut Told,
-    ) -> After {
+    async fn switch(&self, exchange: &mut Exchange<'_>, to: Switched, told: &mut Told) -> After {
+        let Switched { head, lease, _in_flight } = to;
         let Some((io, read)) = lease.into_tunnel() else { return After::Abort };
         let endpoint = Side { io, read };
         let timeouts = &self.worker.settings().timeouts;
         let idle = self.forward.timeouts.idle.map_or(timeouts.idle, Millis::duration);
         let deadline = Instant::now() + idle;
-        let told_so = exchange.reply.whole(head, Framing::Empty, Bytes::new());
+        let told_so = exchange.reply.whole(&head, Framing::Empty, Bytes::new());
         let told_so = exchange.clock.until(|| deadline, told_so).await;
         if !matches!(told_so, Some(Ok(()))) {
             return After::Abort;
@@ -362,7 +355,14 @@ impl Forwarding<'_> {
 /// How the last try ended.
 enum Ended {
     Done,
-    Switched(Box<ResponseHead>, Lease),
+    Switched(Switched),
+}
+
+/// A connection that is HTTP no more.
+struct Switched {
+    head: Box<ResponseHead>,
+    lease: Lease,
+    _in_flight: InFlight,
 }
 
 enum Tried {

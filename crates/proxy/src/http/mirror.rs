@@ -169,6 +169,7 @@ async fn exchange(
         request: None,
         attempt: None,
         head: Cell::new(None),
+        closed: Cell::new(None),
         idle: TIME,
         moved: Cell::new(Instant::now()),
         on_client: Cell::new(false),

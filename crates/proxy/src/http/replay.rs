@@ -47,6 +47,11 @@ impl<'b, 'c> Replay<'b, 'c> {
         self.room.is_some()
     }
 
+    /// See [`Incoming::poll_closed`].
+    pub(crate) fn poll_closed(&mut self, task: &mut Context<'_>) -> Poll<Result<(), WireError>> {
+        self.source.poll_closed(task)
+    }
+
     /// Goes back to the start; false when what was sent is not known any more.
     pub(crate) fn rewind(&mut self) -> bool {
         self.at = 0;

@@ -104,6 +104,21 @@ impl<'c> Incoming<'c> {
         }
     }
 
+    /// Ready when the peer has closed its side behind the body, an error when the connection broke. A
+    /// stream of HTTP/2 says so in the other direction.
+    pub(crate) fn poll_closed(&mut self, task: &mut Context<'_>) -> Poll<Result<(), WireError>> {
+        match self {
+            Self::H1 { io, reader, body } if body.is_done() && reader.buffered().is_empty() => {
+                match reader.poll_begin(&mut *io.borrow_mut(), task)? {
+                    Poll::Ready(false) => Poll::Ready(Ok(())),
+                    // The next request is there already.
+                    Poll::Ready(true) | Poll::Pending => Poll::Pending,
+                }
+            }
+            Self::Empty | Self::H1 { .. } | Self::H2 { .. } => Poll::Pending,
+        }
+    }
+
     /// Gives the next piece; `None` at the end, also when asked again. To ask says that the pieces
     /// before were passed on: only then an HTTP/2 peer may send more.
     pub(crate) fn poll_frame(

@@ -228,6 +228,30 @@ async fn a_client_that_goes_away_in_the_answer_ends_the_endpoints_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_closes_while_it_waits_is_answered_soon_or_given_up() {
+    let may = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let when = Act::When(std::sync::Arc::clone(&may), http::response(200, "late"));
+    let backend = Backend::start(move |_| when.clone()).await;
+    let rig = Rig::start(1, http::forwarding(&[backend.address]));
+    let mut half_closed = Caller::to(&rig).await;
+    half_closed.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    half_closed.io.shutdown().await.expect("it is open");
+    rig::until("the request has arrived", || backend.open() == 1).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    may.add_permits(1);
+    assert_eq!(half_closed.answer().await.text(), "late");
+    let requests = |class: usize| {
+        rig.proxy.metrics().listeners.get("web").map_or(0, |counts| counts.requests[class])
+    };
+    rig::until("it is counted", || requests(2) == 1).await;
+    let mut gone = Caller::to(&rig).await;
+    gone.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    rig::until("the request has arrived", || backend.seen().len() == 2).await;
+    drop(gone);
+    rig::until("it is given up", || requests(4) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn time_is_bounded_for_heads_and_idle_connections() {
     let backend = Backend::named("a").await;
     let mut settings = Settings { threads: 1, ephemeral_ports: true, ..Settings::default() };

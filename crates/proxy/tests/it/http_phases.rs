@@ -309,10 +309,13 @@ async fn each_request_is_told_in_one_line() {
         let request = "GET /a?b=%22 HTTP/1.1\r\nhost: shop.test\r\nuser-agent: me\r\n\r\n";
         caller.send(request).await;
         caller.answer().await;
-        let line = tokio::task::spawn_blocking(move || waiting.recv_timeout(http::SOON))
-            .await
-            .expect("no panic")
-            .expect("a line");
+        http::raw(rig.address("web"), "nonsense\r\n\r\n").await;
+        let lines = tokio::task::spawn_blocking(move || {
+            [waiting.recv_timeout(http::SOON), waiting.recv_timeout(http::SOON)]
+        });
+        let [line, refused] = lines.await.expect("no panic");
+        let (line, refused) = (line.expect("a line"), refused.expect("another line"));
+        assert!(refused.contains("400"), "{refused}");
         let wanted = wanted.replace("\\x22", "%22");
         assert!(line.contains(&wanted), "{line}");
         assert!(line.contains("rule") && line.contains(&backend.address.to_string()), "{line}");
