@@ -74,10 +74,11 @@ impl Found {
     /// in clear where TLS was asked for is worse.
     fn into_cluster(self, ledger: &mut Ledger<'_>) -> Result<ClusterId, String> {
         let tls = match self.protocol {
-            BackendProtocol::Http | BackendProtocol::H2c => {
+            // What passes a TLS listener unopened is TLS already; the data plane adds none to that.
+            BackendProtocol::Http | BackendProtocol::H2c | BackendProtocol::Tcp => {
                 self.tls(ledger).transpose().map_err(|why| why.to_string())?
             }
-            BackendProtocol::Tcp | BackendProtocol::Udp => None,
+            BackendProtocol::Udp => None,
         };
         let Name { namespace, name } = &self.service;
         let suffix = match self.protocol {

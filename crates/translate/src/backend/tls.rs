@@ -187,7 +187,12 @@ fn subject_alt_names(validation: &BackendTlsValidation) -> Result<Vec<SubjectAlt
         (SubjectAltNameType::Uri, _, Some(uri)) if !uri.is_empty() => {
             Ok(SubjectAltName::Uri(uri.as_str().into()))
         }
-        (kind, _, _) => Err(format!("validation.subjectAltNames: type {kind} without its value")),
+        (SubjectAltNameType::Other(word), _, _) => {
+            Err(format!("validation.subjectAltNames: type {word} is not known"))
+        }
+        (kind @ (SubjectAltNameType::Hostname | SubjectAltNameType::Uri), _, _) => {
+            Err(format!("validation.subjectAltNames: type {kind} without its value"))
+        }
     };
     validation.subject_alt_names.iter().map(one).collect()
 }

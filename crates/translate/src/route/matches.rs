@@ -25,8 +25,12 @@ pub(crate) fn read(
     let own =
         |field: &str, result: Result<_, String>| result.map_err(|why| format!("{field}: {why}"));
     let is_grpc = head.speaks == Kind::GrpcRoute;
-    let path =
-        if is_grpc { grpc::path(written.grpc.as_ref())? } else { path(written.path.as_ref())? };
+    let path = match (is_grpc, &written.path, &written.grpc) {
+        (true, Some(_), _) => return Err("path is for protocol HTTP: use grpc".to_owned()),
+        (false, _, Some(_)) => return Err("grpc is for protocol GRPC: use path".to_owned()),
+        (true, None, method) => grpc::path(method.as_ref())?,
+        (false, path, None) => self::path(path.as_ref())?,
+    };
     let mut matched = HttpMatch {
         path,
         methods: methods(written)?,

@@ -179,17 +179,25 @@ fn read_matches(ledger: &mut Ledger<'_>, rule: usize, written: &[TrafficMatch]) 
     read
 }
 
+/// Reads who may call: each list is the rule's own, else the route's default.
+pub(crate) fn ip_access(
+    rule: &TrafficRouteRule,
+    defaults: Option<&Plugins>,
+) -> Result<IpAccess, String> {
+    let lists = |field: fn(&Plugins) -> &Vec<String>| {
+        let own = Some(field(&rule.plugins)).filter(|list| !list.is_empty());
+        own.or_else(|| defaults.map(field)).map_or(&[][..], Vec::as_slice)
+    };
+    ip_access::read(lists(|p| &p.ip_allow), lists(|p| &p.ip_deny))
+}
+
 fn guards(
     ledger: &mut Ledger<'_>,
     index: usize,
     rule: &TrafficRouteRule,
     defaults: Option<&Plugins>,
 ) -> (IpAccess, Vec<RateLimit>) {
-    let lists = |field: fn(&Plugins) -> &Vec<String>| {
-        let own = Some(field(&rule.plugins)).filter(|list| !list.is_empty());
-        own.or_else(|| defaults.map(field)).map_or(&[][..], Vec::as_slice)
-    };
-    let access = ip_access::read(lists(|p| &p.ip_allow), lists(|p| &p.ip_deny));
+    let access = ip_access(rule, defaults);
     let limits = block(rule, defaults, |plugins| plugins.rate_limit.as_ref());
     let limits = limits.map_or(Ok(Vec::new()), rate_limit::read);
     (part(ledger, index, access), part(ledger, index, limits))

@@ -7,12 +7,12 @@ use fairway_api::route::{TcpRoute, TlsRoute, UdpRoute};
 use fairway_model::route::{Rule, StreamRule};
 
 use super::ledger::Ledger;
-use super::rule::{block, part};
+use super::rule::{block, ip_access, part};
 use super::{LoweredRule, RouteHead, RouteOutcome, forward, lower, rank};
 use crate::backend::Speaks;
 use crate::ground::Ground;
 use crate::object::{Kind, ObjectKey};
-use crate::policy::{ip_access, load_balancing};
+use crate::policy::load_balancing;
 use crate::verdict::Reason;
 
 /// Lowers a TLSRoute.
@@ -71,15 +71,13 @@ pub(crate) fn one(
         let why = "matches, filters and sessionPersistence are for protocols HTTP and GRPC";
         ledger.invalid(index, Reason::UnsupportedValue, why);
     }
-    let plugins = &rule.plugins;
-    if plugins.timeouts.is_some() || plugins.retry.is_some() || plugins.rate_limit.is_some() {
-        let why = "timeouts, retry and rateLimit are for protocols HTTP and GRPC";
+    if asks_for_requests(&rule.plugins) || defaults.is_some_and(asks_for_requests) {
+        let why = "timeouts, retry, rateLimit and healthCheck are for protocols HTTP and GRPC";
         ledger.invalid(index, Reason::UnsupportedValue, why);
     }
     let speaks = if ledger.head.speaks == Kind::UdpRoute { Speaks::Udp } else { Speaks::Tcp };
     let mut backends = forward::targets(ledger, index, &rule.backend_refs, speaks);
-    let access = ip_access::read(&plugins.ip_allow, &plugins.ip_deny);
-    let ip_access = part(ledger, index, access);
+    let ip_access = part(ledger, index, ip_access(rule, defaults));
     let balance = block(rule, defaults, |plugins| plugins.load_balancing.as_ref());
     let balance = balance.map_or(Ok(Default::default()), load_balancing::read);
     let load_balancing = part(ledger, index, balance);
@@ -95,4 +93,12 @@ pub(crate) fn one(
         name: rule_name,
         rule: Some(Rule::Stream(StreamRule { rank, backends, load_balancing, ip_access })),
     }
+}
+
+/// Says whether a block is there that only requests could be subject to: it is never left out silently.
+fn asks_for_requests(plugins: &Plugins) -> bool {
+    plugins.timeouts.is_some()
+        || plugins.retry.is_some()
+        || plugins.rate_limit.is_some()
+        || plugins.health_check.is_some()
 }
