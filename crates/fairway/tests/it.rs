@@ -14,6 +14,8 @@ mod change;
 mod check;
 #[path = "it/demo.rs"]
 mod demo;
+#[path = "it/docs.rs"]
+mod docs;
 #[path = "it/echo.rs"]
 mod echo;
 #[path = "it/explain.rs"]
