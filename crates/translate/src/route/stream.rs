@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fairway_api::own::traffic_route::{Plugins, TrafficRouteRule};
-use fairway_api::route::{TcpRoute, TlsRoute, UdpRoute};
+use fairway_api::own::traffic_route::{Plugins, TrafficMatch, TrafficRouteRule};
+use fairway_api::route::{PathMatchType, TcpRoute, TlsRoute, UdpRoute};
 use fairway_model::route::{Rule, StreamRule};
 
 use super::ledger::Ledger;
@@ -67,7 +67,8 @@ pub(crate) fn one(
     rule: &TrafficRouteRule,
     defaults: Option<&Plugins>,
 ) -> LoweredRule {
-    if !rule.matches.is_empty() || !rule.filters.is_empty() || rule.session_persistence.is_some() {
+    let matches = rule.matches.iter().any(|wanted| !is_default(wanted));
+    if matches || !rule.filters.is_empty() || rule.session_persistence.is_some() {
         let why = "matches, filters and sessionPersistence are for protocols HTTP and GRPC";
         ledger.invalid(index, Reason::UnsupportedValue, why);
     }
@@ -93,6 +94,15 @@ pub(crate) fn one(
         name: rule_name,
         rule: Some(Rule::Stream(StreamRule { rank, backends, load_balancing, ip_access })),
     }
+}
+
+/// Says whether a match is what the CRD writes into rules that have none: everything.
+fn is_default(wanted: &TrafficMatch) -> bool {
+    let prefix = |kind: &PathMatchType| *kind == PathMatchType::PathPrefix;
+    let path_is = wanted.path.as_ref().is_none_or(|path| {
+        path.kind.as_ref().is_none_or(prefix) && path.value.as_deref().is_none_or(|it| it == "/")
+    });
+    path_is && *wanted == TrafficMatch { path: wanted.path.clone(), ..TrafficMatch::default() }
 }
 
 /// Says whether a block is there that only requests could be subject to: it is never left out silently.
