@@ -7,6 +7,7 @@ mod it {
     mod h1_requests;
     mod h1_targets;
     mod h1_wire;
+    mod http_change;
     mod http_h1;
     mod http_h2;
     mod http_hostile;
