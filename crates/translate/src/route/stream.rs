@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use fairway_api::own::traffic_route::{Plugins, TrafficMatch, TrafficRouteRule};
-use fairway_api::route::{PathMatchType, TcpRoute, TlsRoute, UdpRoute};
+use fairway_api::route::http::PathMatchType;
+use fairway_api::route::{TcpRoute, TlsRoute, UdpRoute};
 use fairway_model::route::{Rule, StreamRule};
 
 use super::ledger::Ledger;
