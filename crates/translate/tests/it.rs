@@ -6,6 +6,7 @@ mod it {
     pub(crate) mod print;
     pub(crate) mod statuses;
 
+    mod coverage;
     mod golden;
     mod memo;
 }
