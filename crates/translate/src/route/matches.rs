@@ -15,6 +15,12 @@ use super::grpc;
 use super::rank;
 use crate::object::Kind;
 
+/// Says whether a path is what the CRD fills in where none is written: every path.
+pub(crate) fn is_default(path: &TrafficPathMatch) -> bool {
+    path.kind.as_ref().is_none_or(|kind| *kind == PathMatchType::PathPrefix)
+        && path.value.as_deref().is_none_or(|value| value == "/")
+}
+
 /// Reads one match.
 pub(crate) fn read(
     head: &RouteHead<'_>,
@@ -25,11 +31,13 @@ pub(crate) fn read(
     let own =
         |field: &str, result: Result<_, String>| result.map_err(|why| format!("{field}: {why}"));
     let is_grpc = head.speaks == Kind::GrpcRoute;
-    let path = match (is_grpc, &written.path, &written.grpc) {
+    // The CRD fills in a path where none is written, whatever the protocol.
+    let own_path = written.path.as_ref().filter(|path| !is_grpc || !is_default(path));
+    let path = match (is_grpc, own_path, &written.grpc) {
         (true, Some(_), _) => return Err("path is for protocol HTTP: use grpc".to_owned()),
         (false, _, Some(_)) => return Err("grpc is for protocol GRPC: use path".to_owned()),
         (true, None, method) => grpc::path(method.as_ref())?,
-        (false, path, None) => self::path(path.as_ref())?,
+        (false, path, None) => self::path(path)?,
     };
     let mut matched = HttpMatch {
         path,

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use fairway_api::own::traffic_route::{Plugins, TrafficMatch, TrafficRouteRule};
-use fairway_api::route::http::PathMatchType;
 use fairway_api::route::{TcpRoute, TlsRoute, UdpRoute};
 use fairway_model::route::{Rule, StreamRule};
 
 use super::ledger::Ledger;
 use super::rule::{block, ip_access, part};
-use super::{LoweredRule, RouteHead, RouteOutcome, forward, lower, rank};
+use super::{LoweredRule, RouteHead, RouteOutcome, forward, lower, matches, rank};
 use crate::backend::Speaks;
 use crate::ground::Ground;
 use crate::object::{Kind, ObjectKey};
@@ -68,8 +67,8 @@ pub(crate) fn one(
     rule: &TrafficRouteRule,
     defaults: Option<&Plugins>,
 ) -> LoweredRule {
-    let matches = rule.matches.iter().any(|wanted| !is_default(wanted));
-    if matches || !rule.filters.is_empty() || rule.session_persistence.is_some() {
+    let asks = rule.matches.iter().any(|wanted| !is_default(wanted));
+    if asks || !rule.filters.is_empty() || rule.session_persistence.is_some() {
         let why = "matches, filters and sessionPersistence are for protocols HTTP and GRPC";
         ledger.invalid(index, Reason::UnsupportedValue, why);
     }
@@ -99,10 +98,7 @@ pub(crate) fn one(
 
 /// Says whether a match is what the CRD writes into rules that have none: everything.
 fn is_default(wanted: &TrafficMatch) -> bool {
-    let prefix = |kind: &PathMatchType| *kind == PathMatchType::PathPrefix;
-    let path_is = wanted.path.as_ref().is_none_or(|path| {
-        path.kind.as_ref().is_none_or(prefix) && path.value.as_deref().is_none_or(|it| it == "/")
-    });
+    let path_is = wanted.path.as_ref().is_none_or(matches::is_default);
     path_is && *wanted == TrafficMatch { path: wanted.path.clone(), ..TrafficMatch::default() }
 }
 
