@@ -46,6 +46,8 @@ pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         if is_meant(gateway, args.gateway.as_ref()) && listens(model, id, asked.port) {
             let explanation = table.explain(id, asked.port, &asked.probe());
             let name = name_of(&directory, id, gateway);
+            let listener = explanation.listener.as_ref().and_then(|id| model.listeners.get(id));
+            notes.extend(listener.and_then(|listener| asked.mismatch(&listener.protocol)));
             gateways.push(answer::answer(model, name, gateway, &explanation, &asked));
         }
     }

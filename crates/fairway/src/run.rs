@@ -42,6 +42,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
 /// # Errors
 /// It could not begin.
 pub(crate) async fn serve(options: Options, report: Report) -> anyhow::Result<()> {
+    let _claim = state::claim(&options.state)?;
     let signals = Signals::listen().context("listening for signals")?;
     let running = fairway_controller::run::run(options, report, signals.at_least(1));
     tokio::select! {

@@ -24,5 +24,7 @@ mod explain;
 mod hostile;
 #[path = "it/recover.rs"]
 mod recover;
+#[path = "it/serve.rs"]
+mod serve;
 #[path = "it/translate.rs"]
 mod translate;

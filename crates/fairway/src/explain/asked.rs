@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, bail};
+use fairway_model::gateway::ListenerProtocol;
 use fairway_model::select::Probe;
 use fairway_proxy::message::{
     Authority, HeaderName, HeaderValue, Method, Path, Query, RequestHead, Scheme,
@@ -100,6 +101,27 @@ impl Asked {
                 .map(|(name, value)| (name.to_owned(), text(value)))
                 .collect(),
             client: Some(self.client),
+        }
+    }
+
+    /// Says if the URL's scheme is not what a listener speaks: then nobody would come so far.
+    pub(super) fn mismatch(&self, protocol: &ListenerProtocol) -> Option<String> {
+        match (self.head.scheme, protocol) {
+            (Scheme::Https, ListenerProtocol::Http) => {
+                Some("the URL says https, and the listener speaks HTTP in clear text".to_owned())
+            }
+            (Scheme::Http, ListenerProtocol::Https(_)) => {
+                Some("the URL says http, and the listener speaks HTTPS".to_owned())
+            }
+            (
+                Scheme::Http | Scheme::Https,
+                ListenerProtocol::Http
+                | ListenerProtocol::Https(_)
+                | ListenerProtocol::TlsTerminate(_)
+                | ListenerProtocol::TlsPassthrough
+                | ListenerProtocol::Tcp
+                | ListenerProtocol::Udp,
+            ) => None,
         }
     }
 

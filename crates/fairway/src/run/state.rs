@@ -1,7 +1,9 @@
-//! Where the last good configuration of a directory is kept when nobody says where.
+//! The state directory: where the last good configuration is kept, by one process at a time.
 
 use std::env;
 use std::fmt::Write as _;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -10,7 +12,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 /// Bytes of the hash that tell directories of one name apart.
 const HASH_BYTES: usize = 6;
 
-/// Gives `<user's state directory>/fairway/<name>-<hash of the whole path>`.
+/// Gives the directory when nobody says which: `<user's state directory>/fairway/<name>-<hash of the whole path>`.
 ///
 /// # Errors
 /// The user has no home, or the directory is not there.
@@ -22,6 +24,27 @@ pub(super) fn default_directory(of: &Path) -> anyhow::Result<PathBuf> {
     };
     let whole = of.canonicalize().with_context(|| format!("reading {}", of.display()))?;
     Ok(base.join("fairway").join(name_for(&whole)))
+}
+
+/// Makes the directory, for its owner alone since keys are kept in it, and claims it for this process:
+/// two that wrote there would take each other's last good state away.
+///
+/// # Errors
+/// Another process has it, or the disk refuses.
+pub(super) fn claim(directory: &Path) -> anyhow::Result<File> {
+    let making = || format!("creating the state directory {}", directory.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).with_context(making)?;
+    let path = directory.join("lock");
+    let opening = || format!("opening {}", path.display());
+    let file = File::options().create(true).append(true).open(&path).with_context(opening)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another process has the state directory {}: choose another one with --state",
+            directory.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(opening),
+    }
 }
 
 fn name_for(whole: &Path) -> String {
@@ -43,6 +66,17 @@ fn name_for(whole: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_is_one_process_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("a/b");
+        let claimed = claim(&state).expect("free");
+        let error = claim(&state).expect_err("claimed").to_string();
+        assert!(error.contains("--state"), "{error}");
+        drop(claimed);
+        claim(&state).expect("free again");
+    }
 
     #[test]
     fn directories_of_one_name_are_told_apart() {

@@ -109,7 +109,7 @@ impl Process {
         let (directory, state) = (directory.display().to_string(), state.display().to_string());
         let (pool, admin, offset) = (at.pool(), at.admin().to_string(), OFFSET.to_string());
         let mut arguments = vec!["run", &directory, "--state", &state, "--pool", &pool];
-        arguments.extend(["--admin", &admin, "--port-offset", &offset, "--drain", "1"]);
+        arguments.extend(["--admin", &admin, "--port-offset", &offset]);
         arguments.extend(more);
         Self::start(&arguments)
     }
