@@ -1,5 +1,7 @@
 //! Answers of our own: errors, redirects, direct responses, preflights. Small, and whole at once.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,8 +10,9 @@ use fairway_model::route::HttpDialect;
 use tokio::time::Instant;
 
 use super::exchange::{After, Exchange};
+use super::wire::Incoming;
 use crate::failure::Failure;
-use crate::h1::Framing;
+use crate::h1::{Frame, Framing};
 use crate::message::{HeaderName, HeaderValue, Headers, Method, RequestHead, ResponseHead, Status};
 
 /// How long a client may take to read one of these.
@@ -83,6 +86,10 @@ impl Own {
 
     /// Sends it.
     pub(crate) async fn send(mut self, exchange: &mut Exchange<'_>) -> After {
+        if exchange.framing != Framing::Empty && !glance(&mut exchange.body).await {
+            exchange.reply.abort();
+            return After::Gone;
+        }
         let framing = self.frame(&exchange.head);
         let deadline = Instant::now() + TIME;
         let sent = exchange.reply.whole(&self.head, framing, self.body);
@@ -93,6 +100,30 @@ impl Own {
         }
     }
 }
+
+/// Looks at what has come of a body in HTTP/2 that nobody wants, so that one whose length is a lie is
+/// answered as such (RFC 9113 8.1.1); false when it is broken. In HTTP/1.1 it is read behind the answer.
+async fn glance(body: &mut Incoming<'_>) -> bool {
+    if !matches!(body, Incoming::H2 { .. }) {
+        return true;
+    }
+    // Frames that came in one packet with the head are taken apart after it.
+    tokio::task::yield_now().await;
+    poll_fn(|task| {
+        for _ in 0..GLANCE {
+            match body.poll_frame(task) {
+                Poll::Ready(Ok(Some(Frame::Data(_)))) => {}
+                Poll::Ready(Ok(Some(Frame::Trailers(_)) | None)) | Poll::Pending => break,
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+            }
+        }
+        Poll::Ready(true)
+    })
+    .await
+}
+
+/// Frames that are looked at in one go.
+const GLANCE: usize = 16;
 
 const INTERNAL: Status = match Status::new(500) {
     Ok(status) => status,
