@@ -5,8 +5,10 @@ mod it {
     pub(crate) mod case;
     pub(crate) mod print;
     pub(crate) mod statuses;
+    pub(crate) mod world;
 
     mod coverage;
     mod golden;
+    mod laws;
     mod memo;
 }

@@ -9,7 +9,7 @@ use fairway_api::AnyObject;
 use fairway_api::kind::decode;
 use fairway_model::GatewayId;
 use fairway_translate::status::Outcomes;
-use fairway_translate::{Held, Name, Plan, Settings, Snapshot, translate};
+use fairway_translate::{Held, Name, ObjectKey, Plan, Settings, Snapshot, translate};
 use serde_json::Value;
 
 use super::statuses;
@@ -53,6 +53,8 @@ impl Case {
             }
             let object =
                 decode(value).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            // An object of the case stands in for the default one of its name.
+            case.objects.retain(|known| key(known) != key(&object));
             case.objects.push(object);
         }
         case
@@ -121,6 +123,11 @@ pub(crate) fn all() -> BTreeMap<String, PathBuf> {
     cases
 }
 
+/// Names an object.
+pub(crate) fn key(object: &AnyObject) -> ObjectKey {
+    ObjectKey { kind: object.kind(), name: Name::of(object.metadata()) }
+}
+
 fn documents(text: &str) -> impl Iterator<Item = &str> {
     text.split("\n---\n").map(|document| document.strip_prefix("---\n").unwrap_or(document))
 }
@@ -144,7 +151,8 @@ static KEYS: LazyLock<BTreeMap<&str, String>> = LazyLock::new(|| {
     ])
 });
 
-fn filled(text: &str) -> String {
+/// Puts key material in.
+pub(crate) fn filled(text: &str) -> String {
     let fill = |text: String, (mark, value): (&&str, &String)| text.replace(mark, value);
     KEYS.iter().fold(text.to_owned(), fill)
 }
