@@ -12,6 +12,7 @@ use fairway_model::RouteId;
 
 use crate::downstream::Client;
 use crate::http::Told;
+use crate::http::date::Date;
 use crate::message::{RequestHead, Version};
 use crate::settings::{AccessLog, LogFormat};
 
@@ -242,66 +243,9 @@ fn escape_json(line: &mut String, text: &str) {
     }
 }
 
-/// A moment in UTC, as the calendar has it.
-struct Date {
-    year: i64,
-    month: usize,
-    day: i64,
-    /// Seconds of the day.
-    second: u64,
-    millis: u32,
-}
-
-impl Date {
-    /// Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day comes last.
-    fn of(time: SystemTime) -> Self {
-        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let days = i64::try_from(since.as_secs() / 86_400).unwrap_or_default() + 719_468;
-        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let march = (5 * of_year + 2) / 153;
-        let month = if march < 10 { march + 3 } else { march - 9 };
-        Self {
-            year: year + era * 400 + i64::from(month <= 2),
-            month: usize::try_from(month).unwrap_or(1),
-            day: of_year - (153 * march + 2) / 5 + 1,
-            second: since.as_secs() % 86_400,
-            millis: since.subsec_millis(),
-        }
-    }
-
-    fn clock(&self) -> String {
-        let (hour, minute) = (self.second / 3600, self.second / 60 % 60);
-        format!("{hour:02}:{minute:02}:{:02}", self.second % 60)
-    }
-
-    fn common(&self) -> String {
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-        let month = MONTHS.get(self.month - 1).copied().unwrap_or_default();
-        format!("{:02}/{month}/{:04}:{} +0000", self.day, self.year, self.clock())
-    }
-
-    fn rfc3339(&self) -> String {
-        let (year, month, day) = (self.year, self.month, self.day);
-        format!("{year:04}-{month:02}-{day:02}T{}.{:03}Z", self.clock(), self.millis)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates() {
-        let at = |seconds| Date::of(SystemTime::UNIX_EPOCH + Duration::from_millis(seconds));
-        assert_eq!(at(0).common(), "01/Jan/1970:00:00:00 +0000");
-        assert_eq!(at(951_782_400_000).common(), "29/Feb/2000:00:00:00 +0000");
-        assert_eq!(at(951_868_800_000).common(), "01/Mar/2000:00:00:00 +0000");
-        assert_eq!(at(1_767_225_599_999).rfc3339(), "2025-12-31T23:59:59.999Z");
-        assert_eq!(at(971_186_136_000).common(), "10/Oct/2000:13:55:36 +0000");
-    }
 
     #[test]
     fn nothing_breaks_out_of_its_field() {

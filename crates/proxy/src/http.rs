@@ -6,6 +6,7 @@
 //! ([`crate::upstream`]).
 
 pub(crate) mod clock;
+pub(crate) mod date;
 pub(crate) mod exchange;
 pub(crate) mod wire;
 
@@ -284,5 +285,6 @@ pub(crate) fn refusal(status: u16) -> (crate::message::ResponseHead, Bytes) {
     let length = u64::try_from(own.body.len()).unwrap_or_default();
     let value = HeaderValue::from(length);
     own.head.headers.set(HeaderName::from_static("content-length"), value);
+    date::stamp(&mut own.head.headers);
     (own.head, own.body)
 }

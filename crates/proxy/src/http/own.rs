@@ -9,6 +9,7 @@ use fairway_model::filter::DirectResponse;
 use fairway_model::route::HttpDialect;
 use tokio::time::Instant;
 
+use super::date::stamp;
 use super::exchange::{After, Exchange};
 use super::wire::Incoming;
 use crate::failure::Failure;
@@ -72,6 +73,7 @@ impl Own {
 
     /// Gives how its body is sent to a request, and says so in the head.
     pub(crate) fn frame(&mut self, request: &RequestHead) -> Framing {
+        stamp(&mut self.head.headers);
         if self.head.status.is_bodiless() {
             self.body = Bytes::new();
             return Framing::Empty;

@@ -3,6 +3,7 @@
 use fairway_model::filter::{Cors, HeaderModifier};
 use fairway_model::policy::SessionPersistence;
 
+use super::date::stamp;
 use crate::filter::{cors, headers};
 use crate::generation::{ClusterState, EndpointState};
 use crate::message::ResponseHead;
@@ -61,6 +62,7 @@ impl Finish<'_> {
         if let Some(own) = self.passage.backend {
             headers::apply(own, &mut head.headers);
         }
+        stamp(&mut head.headers);
         self.passage.change(head);
         let (Some(session), Some(mark)) = (&self.passage.session, &self.mark) else { return };
         if let Some((name, value)) =

@@ -22,6 +22,7 @@ async fn a_request_is_forwarded_and_connections_live_on_both_sides() {
             let got = caller.get(&format!("/a/{turn}?b=c")).await;
             assert_eq!((got.status, got.text()), (200, format!("you asked for /a/{turn}?b=c")));
             assert_eq!(got.field("connection"), None);
+            assert!(got.field("date").is_some_and(|date| date.ends_with(" GMT")));
         }
         assert_eq!(backend.connections() - before, 1, "{threads} threads");
         assert_eq!(rig.proxy.metrics().counter(Counter::UpstreamReuses), 19);
