@@ -85,6 +85,9 @@ pub struct DefaultTimeouts {
     pub handshake: Duration,
     /// From a request's first byte to the end of its head, not extended by bytes. Default: 10 s.
     pub header: Duration,
+    /// In which a client must send at least 4 KiB of a body whose length it has announced, as long as
+    /// it is the client that is waited for. Default: 30 s.
+    pub body: Duration,
     /// Between two requests of a client's connection. Default: 75 s.
     pub keep_alive: Duration,
     /// Between two reads or writes of a body, and of a tunnel's bytes in either direction.
@@ -109,6 +112,7 @@ impl Default for DefaultTimeouts {
         Self {
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
+            body: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             idle: Duration::from_secs(5 * 60),
             connect: Duration::from_secs(5),

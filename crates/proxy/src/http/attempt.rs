@@ -72,7 +72,8 @@ impl Attempt<'_, '_, '_, '_> {
         if !self.framing.is_empty() {
             self.reply.ask_for_body().await.map_err(|_gone| Failure::ClientGone)?;
         }
-        let mut upload = Upload { pump: Pump::default(), broken: false };
+        let owed = matches!(self.framing, Framing::Length(_));
+        let mut upload = Upload { pump: Pump::default(), broken: false, owed };
         let mut answer = self.final_head(&mut out, &mut upload, &mut reception, reused).await?;
         self.deadlines.answered();
         forward::response(&mut answer.head);
@@ -186,6 +187,8 @@ struct Upload {
     pump: Pump,
     /// The endpoint takes no more of it. Its answer may have come before that.
     broken: bool,
+    /// The client has announced how long it is.
+    owed: bool,
 }
 
 impl Upload {
@@ -199,7 +202,11 @@ impl Upload {
         if self.broken {
             return Ok(());
         }
-        match self.pump.poll(body, out, &deadlines.moved, task) {
+        let polled = self.pump.poll(body, out, &deadlines.moved, task);
+        if self.owed {
+            deadlines.owes(self.waits_for_client(out), self.pump.bytes);
+        }
+        match polled {
             Poll::Pending | Poll::Ready(Ok(())) => Ok(()),
             Poll::Ready(Err(Broken::Source(error))) => {
                 out.abort(h2::Reason::CANCEL);

@@ -10,6 +10,9 @@ use crate::failure::Failure;
 /// How long a client that has closed its side is waited for an answer for.
 const CLOSED: Duration = Duration::from_secs(3);
 
+/// Bytes of an announced body that must come in `Settings::timeouts.body` (attack A2).
+const LEAST: u64 = 4 << 10;
+
 /// The deadlines of one attempt.
 pub(crate) struct Deadlines {
     /// Of all attempts together.
@@ -27,13 +30,18 @@ pub(crate) struct Deadlines {
     pub(crate) moved: Cell<Instant>,
     /// Whether it is the client for whom we wait.
     pub(crate) on_client: Cell<bool>,
+    /// In which [`LEAST`] must come.
+    pub(crate) body: Duration,
+    /// Since when, and since which byte, a client that owes us a body is waited for.
+    pub(crate) owed: Cell<Option<(Instant, u64)>>,
 }
 
 impl Deadlines {
     /// Gives the earliest of them.
     pub(crate) fn next(&self) -> Instant {
         let idle = self.moved.get() + self.idle;
-        let all = [self.request, self.attempt, self.head.get(), self.closed.get()];
+        let owed = self.owed.get().map(|(since, _)| since + self.body);
+        let all = [self.request, self.attempt, self.head.get(), self.closed.get(), owed];
         all.into_iter().flatten().fold(idle, Instant::min)
     }
 
@@ -41,6 +49,14 @@ impl Deadlines {
     pub(crate) fn client_closed(&self) {
         if self.closed.get().is_none() {
             self.closed.set(Some(Instant::now() + CLOSED));
+        }
+    }
+
+    /// Takes note whether a client that owes us a body is waited for, after so many bytes of it.
+    pub(crate) fn owes(&self, waiting: bool, bytes: u64) {
+        match self.owed.get() {
+            Some((_, before)) if waiting && bytes < before + LEAST => {}
+            Some(_) | None => self.owed.set(waiting.then(|| (Instant::now(), bytes))),
         }
     }
 
@@ -60,7 +76,7 @@ impl Deadlines {
             Failure::RequestTimeout
         } else if is_over(self.attempt) || is_over(self.head.get()) {
             Failure::BackendTimeout
-        } else if self.on_client.get() {
+        } else if self.on_client.get() || self.owed.get().is_some() {
             Failure::ClientStalled
         } else {
             Failure::BackendStalled

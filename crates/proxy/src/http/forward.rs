@@ -230,6 +230,8 @@ impl Forwarding<'_> {
             idle,
             moved: Cell::new(now),
             on_client: Cell::new(false),
+            body: self.worker.settings().timeouts.body,
+            owed: Cell::new(None),
         }
     }
 

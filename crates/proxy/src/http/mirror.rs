@@ -173,6 +173,8 @@ async fn exchange(
         idle: TIME,
         moved: Cell::new(Instant::now()),
         on_client: Cell::new(false),
+        body: TIME,
+        owed: Cell::new(None),
     };
     send(&mut copy, &mut out, &deadlines).await.ok()?;
     let answer = loop {

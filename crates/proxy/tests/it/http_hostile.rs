@@ -107,6 +107,39 @@ async fn sizes_are_bounded_and_others_are_served_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_drip_are_cut_off_and_slow_endpoints_are_not_blamed_on_clients() {
+    let backend = Backend::named("a").await;
+    let mut settings = Settings { threads: 1, ephemeral_ports: true, ..Settings::default() };
+    settings.timeouts.body = Duration::from_millis(300);
+    let rig = Rig::start_with(settings, http::forwarding(&[backend.address]));
+    let began = std::time::Instant::now();
+    let mut caller = Caller::to(&rig).await;
+    caller.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n").await;
+    while caller.io.write_all(b"x").await.is_ok() && began.elapsed() < http::SOON {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "bytes do not put the deadline off");
+    rig::until("the endpoint is told", || backend.open() == 0).await;
+    // Faster ones may take as long as they like, and so may endpoints.
+    let mut caller = Caller::to(&rig).await;
+    caller.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n").await;
+    for _ in 0..10 {
+        caller.send(vec![b'x'; 10_000]).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(caller.answer().await.status, 200);
+    let may = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let when = http::Act::When(std::sync::Arc::clone(&may), http::response(200, "late"));
+    let late = Backend::start(move |_| when.clone()).await;
+    let mut rig = rig;
+    rig.change(|model| rig::endpoints(model, "backend", &[late.address]));
+    caller.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello").await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    may.add_permits(1);
+    assert_eq!(caller.answer().await.text(), "late");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_idle_connections_leave_room_for_others() {
     let backend = Backend::named("a").await;
     let settings = Settings { threads: 1, ephemeral_ports: true, ..Settings::default() };
