@@ -115,6 +115,7 @@ async fn serve_io(mut io: Box<dyn Io>, client: Rc<Client>) {
                 biased;
                 read = read_some(&mut io, &mut first) => read,
                 () = client.connection.drain.begun(), if first.is_empty() => 0,
+                () = client.worker.room().wanted(), if first.is_empty() => 0,
             }
         };
         match clock.until(|| deadline, read).await {

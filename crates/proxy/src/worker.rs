@@ -5,8 +5,10 @@ use std::future::Future;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::drain::DrainSignal;
 use crate::generation::Generation;
@@ -29,12 +31,60 @@ pub(crate) struct Worker {
 pub(crate) struct Room {
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) udp_sessions: Arc<Semaphore>,
+    idle: Idle,
 }
+
+/// Connections that wait for a request, which make room for those that have one.
+#[derive(Default)]
+struct Idle {
+    waiting: AtomicUsize,
+    /// Its waiters are woken in the order in which they came: the longest idle one goes.
+    close_one: Notify,
+}
+
+/// How soon a connection without room looks for one to take the place of again.
+const ROOM_LOOK: Duration = Duration::from_millis(20);
 
 impl Room {
     pub(crate) fn new(limits: &Limits) -> Self {
         let room = |limit: usize| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-        Self { connections: room(limits.connections), udp_sessions: room(limits.udp_sessions) }
+        Self {
+            connections: room(limits.connections),
+            udp_sessions: room(limits.udp_sessions),
+            idle: Idle::default(),
+        }
+    }
+
+    /// Waits for room for one more connection; while there is none, the one that is idle for the
+    /// longest time is closed. Never `None`, since the semaphore is never closed.
+    pub(crate) async fn connection(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(room) = Arc::clone(&self.connections).try_acquire_owned() {
+                return Some(room);
+            }
+            if self.idle.waiting.load(Ordering::Relaxed) > 0 {
+                self.idle.close_one.notify_one();
+            }
+            let room = Arc::clone(&self.connections).acquire_owned();
+            if let Ok(room) = tokio::time::timeout(ROOM_LOOK, room).await {
+                return room.ok();
+            }
+        }
+    }
+
+    /// Is over when an idle connection should go, to make room. Poll it only while idle.
+    pub(crate) async fn wanted(&self) {
+        self.idle.waiting.fetch_add(1, Ordering::Relaxed);
+        let _counted = Counted(&self.idle.waiting);
+        self.idle.close_one.notified().await;
+    }
+}
+
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -175,5 +225,28 @@ mod tests {
         let mut counts = MetricsSnapshot::default();
         counts.add(&metrics, |_| true);
         assert_eq!(counts.counter(Counter::Panics), 1);
+    }
+
+    #[tokio::test]
+    async fn the_longest_idle_connection_makes_room() {
+        let room = Rc::new(Room::new(&Limits { connections: 2, ..Limits::default() }));
+        let closed = Rc::new(RefCell::new(Vec::new()));
+        let test = async {
+            for name in ["first", "second"] {
+                let held = room.connection().await.expect("there is room");
+                let (room, closed) = (Rc::clone(&room), Rc::clone(&closed));
+                tokio::task::spawn_local(async move {
+                    room.wanted().await;
+                    closed.borrow_mut().push(name);
+                    drop(held);
+                });
+                tokio::task::yield_now().await;
+            }
+            let third = room.connection().await;
+            assert!(third.is_some());
+            assert_eq!(*closed.borrow(), ["first"]);
+            assert_eq!(room.connections.available_permits(), 0);
+        };
+        tokio::task::LocalSet::new().run_until(test).await;
     }
 }

@@ -67,6 +67,7 @@ impl Server {
                     // A request that is there already is the last one, and told so.
                     begun = begin(&self.io, &mut self.reader) => begun,
                     () = client.connection.drain.begun() => false,
+                    () = client.worker.room().wanted() => false,
                 }
             };
             let idle = Instant::now() + client.worker.settings().timeouts.keep_alive;

@@ -131,9 +131,7 @@ impl Entrance {
 
     /// Serves a connection; waits first while there is no room, and so accepts no other.
     async fn arrive(&self, io: TcpStream, peer: SocketAddr) {
-        // The semaphore is never closed.
-        let room = Arc::clone(&self.worker.room().connections);
-        let Ok(room) = room.acquire_owned().await else { return };
+        let Some(room) = self.worker.room().connection().await else { return };
         let port = self.port();
         arrive::connection(&self.worker, io, peer, port, self.drain.clone(), room);
     }
