@@ -9,7 +9,7 @@ use fairway_api::AnyObject;
 use fairway_api::kind::decode;
 use fairway_model::delta::diff;
 use fairway_model::select::Table;
-use fairway_translate::{Held, Settings, Snapshot, translate};
+use fairway_translate::{Held, Outcomes, Settings, Snapshot, Statuses, render, translate};
 use serde_json::json;
 
 const SERVICES: usize = 1_000;
@@ -119,5 +119,19 @@ fn one_change(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, from_nothing, one_change);
+fn statuses(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("statuses");
+    let snapshot = Snapshot::new(objects(10_000));
+    let settings = Settings::for_files();
+    let plan = translate(&snapshot, &settings, &Held::new(), None);
+    let outcomes = Outcomes::default();
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let written = render(&plan, &settings, &outcomes, &Statuses::new(), now);
+    group.bench_function("10000 routes, nothing new", |bencher| {
+        bencher.iter_with_large_drop(|| render(&plan, &settings, &outcomes, &written, now));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, from_nothing, one_change, statuses);
 criterion_main!(benches);
