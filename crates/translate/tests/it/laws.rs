@@ -1,6 +1,7 @@
 //! What holds for any set of objects, valid or not.
 
 use fairway_api::AnyObject;
+use fairway_api::kind::decode;
 use fairway_api::reference::ParentReference;
 use fairway_model::delta::{apply, diff};
 use fairway_model::route::Route;
@@ -11,14 +12,17 @@ use fairway_translate::verdict::{Condition, Conditions, Reason};
 use fairway_translate::{Held, Kind, Name, ObjectKey, Outcomes, Plan, Settings, Snapshot};
 use fairway_translate::{render, translate};
 use proptest::collection::vec;
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest,
+};
 use proptest::test_runner::TestCaseError;
+use serde_json::{Value, json};
 
 use super::case::key;
 use super::world::{object, world};
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn plan(objects: &[AnyObject]) -> Plan {
@@ -162,6 +166,24 @@ proptest! {
         }
     }
 
+    /// An HTTPRoute's spec pasted into a TrafficRoute means the same.
+    #[test]
+    fn a_pasted_http_route_means_the_same(objects in world()) {
+        let alone = objects.iter().filter(|object| {
+            !matches!(object, AnyObject::TrafficRoute(_) | AnyObject::GrpcRoute(_))
+        });
+        let written: Vec<Value> = alone.map(|o| without_kinds(o.to_value().unwrap())).collect();
+        let http: Vec<AnyObject> = written.iter().cloned().map(|v| decode(v).unwrap()).collect();
+        let traffic: Vec<AnyObject> =
+            written.into_iter().map(|value| decode(pasted(value)).unwrap()).collect();
+        let model = |objects: &[AnyObject]| {
+            let text = String::from_utf8(wire::encode(&plan(objects).model)).unwrap();
+            let text = text.replace("traffic-route/", "http-route/").replace("TrafficRoute", "HTTPRoute");
+            serde_json::from_str::<Value>(&text).unwrap()
+        };
+        prop_assert_eq!(model(&http), model(&traffic));
+    }
+
     /// Rendered again, times included, nothing differs; entries of others stay as they are.
     #[test]
     fn statuses_settle_at_once(objects in world(), bound in any::<bool>()) {
@@ -214,9 +236,8 @@ fn rules(object: &AnyObject) -> usize {
 /// Names the object behind a parent; `None` for a kind that is no parent of ours.
 fn parent_key(route: &ObjectKey, parent: &ParentReference) -> Option<ObjectKey> {
     let kind = Kind::in_group(parent.group(), parent.kind());
-    let kind = kind.filter(|kind| {
-        matches!(kind, Kind::Gateway | Kind::FairwayGateway | Kind::ListenerSet)
-    })?;
+    let kind = kind
+        .filter(|kind| matches!(kind, Kind::Gateway | Kind::FairwayGateway | Kind::ListenerSet))?;
     let namespace = parent.namespace.as_deref().unwrap_or(&route.name.namespace);
     Some(ObjectKey { kind, name: Name::new(namespace, parent.name.as_str()) })
 }
@@ -259,4 +280,33 @@ fn of_others(status: &Status) -> Vec<String> {
     let ours = Settings::CONTROLLER_NAME;
     let others = status.parents.iter().filter(|parent| parent.controller_name != ours);
     others.map(|parent| format!("{parent:?}")).collect()
+}
+
+/// Takes away what tells the kinds of route apart at listeners.
+fn without_kinds(mut value: Value) -> Value {
+    let listeners = value["spec"]["listeners"].as_array_mut();
+    for listener in listeners.into_iter().flatten() {
+        if let Some(allowed) = listener["allowedRoutes"].as_object_mut() {
+            allowed.remove("kinds");
+        }
+    }
+    value
+}
+
+/// Turns an HTTPRoute into a TrafficRoute of the same spec, and lets a grant for the one be for the other.
+fn pasted(mut value: Value) -> Value {
+    if value["kind"] == "HTTPRoute" {
+        value["kind"] = "TrafficRoute".into();
+        value["apiVersion"] = "fairway.dev/v1alpha1".into();
+    }
+    if value["kind"] == "ReferenceGrant" {
+        for from in value["spec"]["from"].as_array_mut().into_iter().flatten() {
+            if from["kind"] == "HTTPRoute" {
+                *from = json!({
+                    "group": "fairway.dev", "kind": "TrafficRoute", "namespace": from["namespace"],
+                });
+            }
+        }
+    }
+    value
 }

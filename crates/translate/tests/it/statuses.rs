@@ -19,35 +19,30 @@ const NOW: &str = "2026-11-01T12:00:00Z";
 /// of the model with the reason, and `live` objects with generation and milliseconds.
 pub(crate) fn outcomes(value: &Value) -> Outcomes {
     let mut outcomes = Outcomes::default();
-    for (field, value) in value.as_object().unwrap() {
+    let pairs = |value: &Value| value.as_object().unwrap().clone().into_iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    for (field, value) in pairs(value) {
         match field.as_str() {
             "kind" => {}
-            "bound" => outcomes.listeners.extend(
-                value
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|id| (ListenerId::new(id.as_str().unwrap()), ListenerOutcome::Bound)),
-            ),
-            "failed" => {
-                outcomes.listeners.extend(value.as_object().unwrap().iter().map(|(id, why)| {
-                    let why = why.as_str().unwrap();
-                    (ListenerId::new(id.as_str()), ListenerOutcome::Failed(why.into()))
-                }))
+            "bound" => {
+                let ids = value.as_array().unwrap().iter().map(|id| ListenerId::new(text(id)));
+                outcomes.listeners.extend(ids.map(|id| (id, ListenerOutcome::Bound)));
             }
-            "refused" => outcomes.refused.extend(
-                value
-                    .as_object()
-                    .unwrap()
-                    .iter()
-                    .map(|(id, why)| (RouteId::new(id.as_str()), why.as_str().unwrap().into())),
-            ),
+            "failed" => {
+                let failed = |why: &Value| ListenerOutcome::Failed(text(why).into());
+                let all = pairs(&value).map(|(id, why)| (ListenerId::new(id), failed(&why)));
+                outcomes.listeners.extend(all);
+            }
+            "refused" => {
+                let all = pairs(&value).map(|(id, why)| (RouteId::new(id), text(&why).into()));
+                outcomes.refused.extend(all);
+            }
             "live" => {
-                outcomes.live.extend(value.as_object().unwrap().iter().map(|(object, live)| {
-                    let generation = live["generation"].as_i64().unwrap();
-                    let milliseconds = live["milliseconds"].as_u64().unwrap();
-                    (key(object), Live { generation, milliseconds })
-                }))
+                let one = |live: Value| Live {
+                    generation: live["generation"].as_i64().unwrap(),
+                    milliseconds: live["milliseconds"].as_u64().unwrap(),
+                };
+                outcomes.live.extend(pairs(&value).map(|(object, live)| (key(&object), one(live))));
             }
             other => panic!("Outcomes has no field {other}"),
         }

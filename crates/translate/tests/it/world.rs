@@ -16,13 +16,41 @@ use super::case::{filled, key};
 
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
-/// Gives sets of objects, each of another kind or name.
+/// Gives sets of objects, each of another kind or name; most hold a Gateway and a Service that work.
 pub(crate) fn world() -> impl Strategy<Value = Vec<AnyObject>> {
-    vec(object(), 0..24).prop_map(|objects| {
-        let by_key: BTreeMap<ObjectKey, AnyObject> =
-            objects.into_iter().map(|object| (key(&object), object)).collect();
+    (vec(object(), 0..48), option::weighted(0.8, Just(sound()))).prop_map(|(objects, sound)| {
+        let all = objects.into_iter().chain(sound.into_iter().flatten());
+        let by_key: BTreeMap<ObjectKey, AnyObject> = all.map(|o| (key(&o), o)).collect();
         by_key.into_values().collect()
     })
+}
+
+fn sound() -> Vec<AnyObject> {
+    let metadata =
+        json!({"namespace": "a", "name": "x", "labels": {"kubernetes.io/service-name": "x"}});
+    let everybody = json!({"namespaces": {"from": "All"}});
+    let listener = |name: &str, port: u16| json!({"name": name, "port": port, "protocol": "HTTP", "allowedRoutes": everybody});
+    let objects = [
+        json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "Gateway",
+            "metadata": metadata,
+            "spec": {
+                "gatewayClassName": "fairway",
+                "listeners": [listener("l0", 80), listener("l1", 81)],
+            },
+        }),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}}),
+        json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": metadata,
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.0.0.9"]}],
+            "ports": [{"port": 8080}],
+        }),
+    ];
+    objects.into_iter().map(|value| decode(value).unwrap()).collect()
 }
 
 /// Gives one object.
@@ -34,11 +62,11 @@ pub(crate) fn object() -> impl Strategy<Value = AnyObject> {
         2 => other_route(),
         2 => traffic_route(),
         2 => ingress(),
-        3 => service(),
-        2 => slice(),
+        4 => service(),
+        3 => slice(),
         2 => grant(),
         1 => policy(),
-        1 => keys(),
+        2 => keys(),
         1 => classes(),
     ];
     value.prop_map(|value| {
@@ -57,13 +85,25 @@ fn json_of(texts: &'static [&'static str]) -> impl Strategy<Value = Value> {
     select(texts).prop_map(|text| serde_json::from_str(text).unwrap())
 }
 
-const NAMESPACES: &[&str] = &["a", "b"];
-const NAMES: &[&str] = &["x", "y"];
-const HOSTS: &[&str] =
-    &["a.example.com", "*.example.com", "b.a.example.com", "*.a.example.com", "a b", "*"];
+// What is written often comes often: most of a world should be served, or little can be learned from it.
+const NAMESPACES: &[&str] = &["a", "a", "b"];
+const NAMES: &[&str] = &["x", "x", "y", "z"];
+const HOSTS: &[&str] = &[
+    "a.example.com",
+    "a.example.com",
+    "*.example.com",
+    "*.example.com",
+    "b.a.example.com",
+    "*.a.example.com",
+    "a b",
+];
 const GROUPS: &[&str] = &[GATEWAY_API, "fairway.dev"];
 
-fn named(version: &'static str, kind: &'static str, spec: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+fn named(
+    version: &'static str,
+    kind: &'static str,
+    spec: BoxedStrategy<Value>,
+) -> BoxedStrategy<Value> {
     let metadata = (pick(NAMESPACES), pick(NAMES), 0..3_u8, 1..4_i64);
     (metadata, spec)
         .prop_map(move |((namespace, name, day, generation), spec)| {
@@ -88,6 +128,9 @@ fn listeners() -> impl Strategy<Value = Value> {
     let protocol = json_of(&[
         r#"{"protocol": "HTTP"}"#,
         r#"{"protocol": "HTTP"}"#,
+        r#"{"protocol": "HTTP"}"#,
+        r#"{"protocol": "HTTP"}"#,
+        r#"{"protocol": "HTTP"}"#,
         r#"{"protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "x"}]}}"#,
         r#"{"protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "y", "namespace": "b"}]}}"#,
         r#"{"protocol": "TLS", "tls": {"mode": "Passthrough"}}"#,
@@ -96,13 +139,15 @@ fn listeners() -> impl Strategy<Value = Value> {
         r#"{"protocol": "SCTP"}"#,
     ]);
     let from = json_of(&[
-        r#"null"#,
+        "null",
+        r#"{"namespaces": {"from": "All"}}"#,
         r#"{"namespaces": {"from": "All"}}"#,
         r#"{"namespaces": {"from": "All"}}"#,
         r#"{"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "t"}}}}"#,
         r#"{"namespaces": {"from": "Some"}, "kinds": [{"kind": "HTTPRoute"}, {"kind": "TCPRoute"}]}"#,
     ]);
-    let one = (protocol, from, option::of(pick(HOSTS)), select(&[80, 81, 443, 0][..]));
+    let ports = select(&[80, 80, 80, 81, 81, 82, 443, 443, 0][..]);
+    let one = (protocol, from, option::weighted(0.3, pick(HOSTS)), ports);
     vec(one, 1..4).prop_map(|listeners| {
         let one = |(index, (mut listener, from, host, port)): (usize, (Value, Value, _, i32))| {
             listener["name"] = json!(format!("l{index}"));
@@ -119,17 +164,27 @@ fn gateway() -> BoxedStrategy<Value> {
     let addresses = json_of(&[
         "[]",
         "[]",
+        "[]",
+        "[]",
         r#"[{"value": "192.0.2.1"}]"#,
         r#"[{"value": "192.0.2.1"}, {}]"#,
         r#"[{"type": "Hostname", "value": "a.b"}]"#,
     ]);
     let tls = json_of(&[
         "null",
+        "null",
+        "null",
         r#"{"backend": {"clientCertificateRef": {"name": "x"}}}"#,
         r#"{"frontend": {"default": {"validation": {"caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "x"}]}}}}"#,
     ]);
     let sets = json_of(&["null", r#"{"namespaces": {"from": "All"}}"#]);
-    let spec = (listeners(), addresses, tls, sets, pick(&["fairway", "fairway", "other"]));
+    let spec = (
+        listeners(),
+        addresses,
+        tls,
+        sets,
+        pick(&["fairway", "fairway", "fairway", "fairway", "other"]),
+    );
     let spec = spec.prop_map(|(listeners, addresses, tls, sets, class)| {
         json!({"spec": {
             "gatewayClassName": class,
@@ -157,11 +212,12 @@ fn listener_set() -> BoxedStrategy<Value> {
 }
 
 fn parent() -> impl Strategy<Value = Value> {
-    let kind = pick(&["Gateway", "Gateway", "Gateway", "ListenerSet", "Service"]);
-    let place = json_of(&["{}", "{}", r#"{"sectionName": "l1"}"#, r#"{"port": 81}"#]);
-    let name = pick(&["x", "y", "gone"]);
-    let group = prop_oneof![3 => Just(None), 1 => pick(GROUPS).prop_map(Some)];
-    (group, kind, option::of(pick(NAMESPACES)), name, place).prop_map(
+    let kinds = ["Gateway", "Gateway", "Gateway", "Gateway", "Gateway", "ListenerSet", "Service"];
+    let kind = select(kinds.to_vec());
+    let place = json_of(&["{}", "{}", "{}", r#"{"sectionName": "l1"}"#, r#"{"port": 81}"#]);
+    let name = pick(&["x", "x", "x", "x", "y", "gone"]);
+    let group = prop_oneof![5 => Just(None), 1 => pick(GROUPS).prop_map(Some)];
+    (group, kind, option::weighted(0.3, pick(NAMESPACES)), name, place).prop_map(
         |(group, kind, namespace, name, mut parent)| {
             parent["group"] = json!(group);
             parent["kind"] = json!(kind);
@@ -173,10 +229,10 @@ fn parent() -> impl Strategy<Value = Value> {
 }
 
 fn backend() -> impl Strategy<Value = Value> {
-    let name = pick(&["x", "y", "gone"]);
-    let weight = select(&[1, 1, 3, 0, -1][..]);
-    let kind = pick(&["Service", "Service", "Service", "Bucket"]);
-    (option::weighted(0.2, pick(NAMESPACES)), name, select(&[80, 80, 81][..]), weight, kind).prop_map(
+    let name = pick(&["x", "x", "x", "x", "y", "y", "gone"]);
+    let weight = select(&[1, 1, 1, 1, 1, 3, 0, -1][..]);
+    let kind = prop_oneof![9 => Just("Service"), 1 => Just("Bucket")];
+    (option::weighted(0.1, pick(NAMESPACES)), name, select(&[80, 80, 80, 81][..]), weight, kind).prop_map(
         |(namespace, name, port, weight, kind)| {
             json!({"kind": kind, "namespace": namespace, "name": name, "port": port, "weight": weight})
         },
@@ -184,7 +240,7 @@ fn backend() -> impl Strategy<Value = Value> {
 }
 
 fn head(rules: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
-    (vec(parent(), 0..4), vec(pick(HOSTS), 0..3), rules, foreign())
+    (vec(parent(), 1..4), vec(pick(HOSTS), 0..3), rules, foreign())
         .prop_map(|(parents, hosts, rules, status)| {
             json!({
                 "spec": {"parentRefs": parents, "hostnames": hosts, "rules": rules},
@@ -211,6 +267,8 @@ fn foreign() -> impl Strategy<Value = Value> {
 fn http_rules() -> BoxedStrategy<Value> {
     let matches = json_of(&[
         "[]",
+        "[]",
+        r#"[{"path": {"value": "/"}}]"#,
         r#"[{"path": {"value": "/a"}}]"#,
         r#"[{"path": {"type": "Exact", "value": "/a"}}, {"method": "GET"}]"#,
         r#"[{"path": {"type": "RegularExpression", "value": "/a.*"}, "headers": [{"name": "X", "value": "1"}]}]"#,
@@ -220,22 +278,33 @@ fn http_rules() -> BoxedStrategy<Value> {
     let filters = json_of(&[
         "[]",
         "[]",
+        "[]",
+        "[]",
+        "[]",
         r#"[{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "X-A", "value": "a"}]}}]"#,
         r#"[{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]"#,
         r#"[{"type": "URLRewrite", "urlRewrite": {"hostname": "in.example.com"}}, {"type": "RequestRedirect", "requestRedirect": {}}]"#,
         r#"[{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "y", "port": 80}}}]"#,
         r#"[{"type": "Odd"}]"#,
     ]);
-    let extra = json_of(&["{}", "{}", r#"{"timeouts": {"request": "1s"}}"#, r#"{"retry": {"backoff": "odd"}}"#]);
+    let extra = json_of(&[
+        "{}",
+        "{}",
+        "{}",
+        "{}",
+        r#"{"timeouts": {"request": "1s"}}"#,
+        r#"{"retry": {"backoff": "odd"}}"#,
+    ]);
     let rule = (matches, filters, vec(backend(), 0..3), extra);
-    vec(rule, 0..3)
+    vec(rule, 1..4)
         .prop_map(|rules| {
-            let one = |(matches, filters, backends, mut rule): (Value, Value, Vec<Value>, Value)| {
-                rule["matches"] = matches;
-                rule["filters"] = filters;
-                rule["backendRefs"] = json!(backends);
-                rule
-            };
+            let one =
+                |(matches, filters, backends, mut rule): (Value, Value, Vec<Value>, Value)| {
+                    rule["matches"] = matches;
+                    rule["filters"] = filters;
+                    rule["backendRefs"] = json!(backends);
+                    rule
+                };
             Value::Array(rules.into_iter().map(one).collect())
         })
         .boxed()
@@ -253,9 +322,8 @@ fn stream_rules() -> BoxedStrategy<Value> {
 fn other_route() -> BoxedStrategy<Value> {
     const V1: &str = "gateway.networking.k8s.io/v1";
     let grpc = (json_of(&["[]", r#"[{"method": {"service": "s"}}]"#]), vec(backend(), 0..3));
-    let grpc = grpc.prop_map(|(matches, backends)| {
-        json!([{"matches": matches, "backendRefs": backends}])
-    });
+    let grpc =
+        grpc.prop_map(|(matches, backends)| json!([{"matches": matches, "backendRefs": backends}]));
     prop_oneof![
         named(V1, "GRPCRoute", head(grpc.boxed())),
         named(V1, "TLSRoute", head(stream_rules())),
@@ -285,7 +353,8 @@ fn traffic_route() -> BoxedStrategy<Value> {
 fn ingress() -> BoxedStrategy<Value> {
     let class = option::of(pick(&["i", "i", "other"]));
     let tls = json_of(&["[]", r#"[{"hosts": ["a.example.com"], "secretName": "x"}]"#]);
-    let path = (pick(&["/", "/a", "wrong"]), pick(&["Prefix", "Exact", "Odd"]), pick(&["x", "gone"]));
+    let path =
+        (pick(&["/", "/a", "wrong"]), pick(&["Prefix", "Exact", "Odd"]), pick(&["x", "gone"]));
     let path = path.prop_map(|(path, kind, name)| {
         let backend = json!({"service": {"name": name, "port": {"number": 80}}});
         json!({"path": path, "pathType": kind, "backend": backend})
@@ -302,6 +371,8 @@ fn ingress() -> BoxedStrategy<Value> {
 fn service() -> BoxedStrategy<Value> {
     let spec = json_of(&[
         r#"{"spec": {"ports": [{"port": 80}]}}"#,
+        r#"{"spec": {"ports": [{"port": 80}]}}"#,
+        r#"{"spec": {"ports": [{"port": 80}, {"port": 81, "appProtocol": "kubernetes.io/h2c"}]}}"#,
         r#"{"spec": {"ports": [{"name": "p", "port": 80}, {"name": "q", "port": 81, "appProtocol": "kubernetes.io/h2c"}]}}"#,
         r#"{"spec": {"ports": [{"port": 80, "protocol": "UDP"}, {"port": 81, "appProtocol": "odd"}]}}"#,
         r#"{"spec": {"type": "ExternalName", "externalName": "a.b", "ports": [{"port": 80}]}}"#,
@@ -310,7 +381,7 @@ fn service() -> BoxedStrategy<Value> {
 }
 
 fn slice() -> BoxedStrategy<Value> {
-    let endpoints = (pick(NAMES), any::<bool>(), 1..4_u8, pick(&["", "p"]));
+    let endpoints = (pick(NAMES), any::<bool>(), 1..4_u8, pick(&["", "", "p"]));
     let spec = endpoints.prop_map(|(service, ready, last, port)| {
         json!({
             "addressType": "IPv4",
@@ -362,15 +433,14 @@ fn policy() -> BoxedStrategy<Value> {
 fn keys() -> BoxedStrategy<Value> {
     let secret = json_of(&[
         r#"{"type": "kubernetes.io/tls", "data": {"tls.crt": "$CERTIFICATE", "tls.key": "$KEY"}}"#,
+        r#"{"type": "kubernetes.io/tls", "data": {"tls.crt": "$CERTIFICATE", "tls.key": "$KEY"}}"#,
+        r#"{"type": "kubernetes.io/tls", "data": {"tls.crt": "$CERTIFICATE", "tls.key": "$KEY"}}"#,
         r#"{"type": "kubernetes.io/tls", "data": {"tls.crt": "$CERTIFICATE", "tls.key": "$OTHER_KEY"}}"#,
         r#"{"type": "Opaque", "data": {}}"#,
     ]);
     let bundle = json_of(&[r#"{"data": {"ca.crt": "$BUNDLE"}}"#, r#"{"data": {"ca.crt": "odd"}}"#]);
-    prop_oneof![
-        named("v1", "Secret", secret.boxed()),
-        named("v1", "ConfigMap", bundle.boxed()),
-    ]
-    .boxed()
+    prop_oneof![named("v1", "Secret", secret.boxed()), named("v1", "ConfigMap", bundle.boxed()),]
+        .boxed()
 }
 
 fn classes() -> BoxedStrategy<Value> {
