@@ -12,6 +12,7 @@ use fairway_model::select::Table;
 use fairway_translate::{Held, Outcomes, Settings, Snapshot, Statuses, render, translate};
 use serde_json::json;
 
+const GATEWAYS: usize = 10;
 const SERVICES: usize = 1_000;
 
 fn route(n: usize, generation: i64) -> AnyObject {
@@ -24,7 +25,7 @@ fn route(n: usize, generation: i64) -> AnyObject {
             "creationTimestamp": "2026-01-01T00:00:00Z",
         },
         "spec": {
-            "parentRefs": [{"name": "web"}],
+            "parentRefs": [{"name": format!("web-{}", n % GATEWAYS)}],
             "hostnames": [format!("shop-{n}.example.test")],
             "rules": [{
                 "matches": [{"path": {"type": "PathPrefix", "value": format!("/v{generation}")}}],
@@ -40,15 +41,18 @@ fn route(n: usize, generation: i64) -> AnyObject {
 }
 
 fn objects(routes: usize) -> Vec<AnyObject> {
-    let gateway = json!({
-        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
-        "metadata": {"namespace": "shop", "name": "web"},
-        "spec": {
-            "gatewayClassName": "fairway",
-            "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
-        },
-    });
-    let mut all = vec![decode(gateway).expect("a gateway")];
+    let mut all = Vec::new();
+    for n in 0..GATEWAYS {
+        let gateway = json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+            "metadata": {"namespace": "shop", "name": format!("web-{n}")},
+            "spec": {
+                "gatewayClassName": "fairway",
+                "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
+            },
+        });
+        all.push(decode(gateway).expect("a gateway"));
+    }
     for n in 0..SERVICES {
         let name = format!("service-{n:04}");
         let service = json!({

@@ -132,6 +132,7 @@ fn one(
         let each = owner.listeners.iter().map(|l| (index, judge(l, site, keyring)));
         judged.extend(each);
     }
+    refuse_twins(&mut judged);
     let found = find_conflicts(&owners, &judged);
     let has_address = !staged.addresses.get(&view.id).is_none_or(|a| a.addresses.is_empty());
     let mut drafts: Vec<Draft> = owners.iter().map(draft).collect();
@@ -152,6 +153,19 @@ fn one(
         push(judged, id, key, view, served, staged);
     }
     finish(view, sets, drafts, keyring, staged);
+}
+
+/// Names listeners of one object once: the schema sees to that, but not everything went through it.
+fn refuse_twins(judged: &mut [(usize, Judged)]) {
+    let mut names = BTreeSet::new();
+    for (owner, listener) in judged {
+        if !names.insert((*owner, Arc::clone(&listener.name))) {
+            let message = format!("name: another listener before it is called {}", listener.name);
+            listener.conditions.say(Reason::UnsupportedValue, message);
+            listener.family = None;
+            listener.protocol = None;
+        }
+    }
 }
 
 fn asker(key: &ParentKey) -> Asker<'_> {

@@ -24,6 +24,10 @@ pub(crate) fn shown(plan: &Plan) -> String {
             entry(&mut text, 0, name, &value);
         }
     }
+    if text.is_empty() {
+        // That nothing is said is an expectation too.
+        entry(&mut text, 0, "verdicts", &Value::Object(Map::new()));
+    }
     text
 }
 
@@ -43,7 +47,7 @@ fn verdicts(verdicts: &Verdicts) -> Value {
 
 /// A GatewayClass about which there is nothing to say but that it is ours.
 fn is_dull(said: &ObjectVerdicts) -> bool {
-    said.conditions.iter().all(|verdict| verdict.message.is_empty())
+    said.conditions.iter().all(|v| v.reason == Reason::Accepted)
         && said.parents.is_empty()
         && said.listeners.is_empty()
         && !said.facts.supported_features.is_empty()
