@@ -50,57 +50,103 @@ pub(crate) fn conflicts(claims: &[Claim]) -> Vec<Option<Conflict>> {
     }
     let mut found = vec![None; claims.len()];
     for group in by_port.values() {
-        let mut standing: Vec<usize> = Vec::new();
+        let mut standing = Standing::default();
         for own in group.chunk_by(|a, b| claims[*a].owner == claims[*b].owner) {
             for &index in own {
-                found[index] = first(claims, index, &standing);
+                found[index] = standing.against(claims, index);
             }
             let left: Vec<usize> = own.iter().copied().filter(|i| found[*i].is_none()).collect();
+            let mut beside = Standing::default();
+            left.iter().for_each(|index| beside.add(claims, *index));
             for &index in &left {
-                found[index] = first(claims, index, &left);
+                found[index] = beside.against(claims, index);
+                standing.add(claims, index);
             }
-            standing.extend(left);
         }
     }
     found
 }
 
-fn first(claims: &[Claim], index: usize, others: &[usize]) -> Option<Conflict> {
-    let others = others.iter().filter(|other| **other != index);
-    others.copied().find_map(|other| between(claims, index, other))
+/// Claims on one port by what tells them apart, so that a thousand hosts cost no million comparisons.
+#[derive(Default)]
+struct Standing<'a> {
+    by_family: BTreeMap<Family, BTreeMap<&'a HostPattern, Vec<usize>>>,
 }
 
-fn between(claims: &[Claim], index: usize, other: usize) -> Option<Conflict> {
-    let (a, b) = (&claims[index], &claims[other]);
-    if a.family != b.family {
-        return Some(Conflict::Protocol(other));
+impl<'a> Standing<'a> {
+    fn add(&mut self, claims: &'a [Claim], index: usize) {
+        let claim = &claims[index];
+        let hosts = self.by_family.entry(claim.family).or_default();
+        hosts.entry(&claim.hostname).or_default().push(index);
     }
-    match a.family {
-        // Nothing in the traffic tells two such listeners apart.
-        Family::Tcp | Family::Udp => Some(Conflict::Protocol(other)),
-        Family::Plain | Family::Tls => {
-            (a.hostname == b.hostname).then_some(Conflict::Hostname(other))
+
+    /// Finds what stands against a claim, itself not counted.
+    fn against(&self, claims: &[Claim], index: usize) -> Option<Conflict> {
+        let claim = &claims[index];
+        let is_other = |other: &usize| *other != index;
+        let others = self.by_family.iter().filter(|(family, _)| **family != claim.family);
+        let mut others = others.flat_map(|(_, hosts)| hosts.values().flatten().copied());
+        if let Some(other) = others.find(is_other) {
+            return Some(Conflict::Protocol(other));
+        }
+        let hosts = self.by_family.get(&claim.family)?;
+        match claim.family {
+            // Nothing in the traffic tells two such listeners apart.
+            Family::Tcp | Family::Udp => {
+                hosts.values().flatten().copied().find(is_other).map(Conflict::Protocol)
+            }
+            Family::Plain | Family::Tls => {
+                let same = hosts.get(&claim.hostname)?;
+                same.iter().copied().find(is_other).map(Conflict::Hostname)
+            }
         }
     }
 }
 
 /// Gives the claims that end TLS on the same port as another one whose hostname covers some of the
-/// same hosts (`OverlappingTLSConfig`), each with the first such other one.
+/// same hosts (`OverlappingTLSConfig`), each with such another one.
 pub(crate) fn overlaps(claims: &[Claim], takes_part: impl Fn(usize) -> bool) -> Vec<Option<usize>> {
-    let mut found = vec![None; claims.len()];
+    let mut by_port: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
     for (index, claim) in claims.iter().enumerate() {
-        if claim.family != Family::Tls || !takes_part(index) {
-            continue;
+        if claim.family == Family::Tls && takes_part(index) {
+            by_port.entry(claim.port).or_default().push(index);
         }
-        found[index] = claims.iter().enumerate().position(|(other, b)| {
-            other != index
-                && b.family == Family::Tls
-                && b.port == claim.port
-                && takes_part(other)
-                && crate::hostname::intersect(&claim.hostname, &b.hostname).is_some()
-        });
+    }
+    let mut found = vec![None; claims.len()];
+    for group in by_port.values() {
+        let mut wildcards: BTreeMap<&str, usize> = BTreeMap::new();
+        for &index in group {
+            if let HostPattern::Any | HostPattern::Wildcard { .. } = &claims[index].hostname {
+                wildcards.entry(suffix(&claims[index].hostname)).or_insert(index);
+            }
+        }
+        for &index in group {
+            let covering =
+                covers(&claims[index].hostname).filter_map(|s| wildcards.get(s).copied());
+            for other in covering.filter(|other| *other != index) {
+                found[index] = found[index].or(Some(other));
+                found[other] = found[other].or(Some(index));
+            }
+        }
     }
     found
+}
+
+/// What all hosts under a wildcard end in; nothing for those that are every host.
+fn suffix(pattern: &HostPattern) -> &str {
+    match pattern {
+        HostPattern::Any => "",
+        HostPattern::Exact(name) => name,
+        HostPattern::Wildcard { suffix, depth: _ } => suffix,
+    }
+}
+
+/// Walks over the suffixes of the wildcards that cover a hostname: `.b.c`, `.c` and the empty one for
+/// `a.b.c`; for `*.b.c` the same.
+fn covers(pattern: &HostPattern) -> impl Iterator<Item = &str> {
+    let text = suffix(pattern);
+    let dots = text.match_indices('.').map(|(at, _)| at);
+    dots.filter_map(move |at| text.get(at..)).chain([""])
 }
 
 #[cfg(test)]
@@ -160,5 +206,13 @@ mod tests {
             claim(0, 8443, Family::Tls, "x.a"),
         ];
         assert_eq!(overlaps(&claims, |_| true), [Some(1), Some(0), None, None]);
+        assert_eq!(overlaps(&claims, |claim| claim != 1), [None; 4]);
+        let claims = [
+            claim(0, 443, Family::Tls, "*"),
+            claim(0, 443, Family::Tls, "*.b.a"),
+            claim(0, 443, Family::Tls, "*.c.b.a"),
+            claim(0, 443, Family::Tls, "*.d"),
+        ];
+        assert_eq!(overlaps(&claims, |_| true), [Some(1), Some(0), Some(1), Some(0)]);
     }
 }
