@@ -1,6 +1,7 @@
 //! From verdicts, and from what came of them, to statuses as the API wants them. Pure: the time is passed
 //! in, and a condition keeps its own unless its status changes. Entries and conditions of others stay.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +17,9 @@ use crate::object::{Kind, ObjectKey, slug};
 use crate::plan::Plan;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::verdict::{Condition, Conditions, ListenerVerdicts, ObjectVerdicts, Reason};
+use crate::verdict::{
+    Condition, Conditions, ListenerVerdicts, ObjectVerdicts, ParentVerdicts, Reason,
+};
 
 mod conditions;
 
@@ -130,11 +133,17 @@ pub fn render(
     now: jiff::Timestamp,
 ) -> Statuses {
     let pen = Pen { settings, outcomes, now: Time(now).whole_seconds() };
-    let mut all = Statuses::new();
+    let mut all = Vec::with_capacity(plan.verdicts.len());
     for (key, said) in &plan.verdicts {
         let before = current.get(key);
-        all.insert(key.clone(), keep(pen.status(key, said, before.map(|b| &**b)), before));
+        let status = match before {
+            // Most routes say what they said: that is seen without writing it down again.
+            Some(before) if pen.is_written(key, said, before) => Arc::clone(before),
+            Some(_) | None => keep(pen.status(key, said, before.map(|b| &**b)), before),
+        };
+        all.push((key.clone(), status));
     }
+    let mut all: Statuses = all.into_iter().collect();
     let silent = current.iter().filter(|(key, _)| !plan.verdicts.contains_key(*key));
     for (key, before) in silent {
         if let Some(status) = pen.withdrawn(before) {
@@ -237,8 +246,11 @@ impl Pen<'_> {
     }
 
     fn listeners(&self, said: &ObjectVerdicts, before: &[ListenerStatus]) -> Vec<ListenerStatus> {
-        let one = |listener: &ListenerVerdicts| {
-            let known = before.iter().find(|known| known.name == *listener.name);
+        let one = |(index, listener): (usize, &ListenerVerdicts)| {
+            // Two of one name are refused, yet each has a status: the first keeps the first one's times.
+            let same = |other: &&ListenerVerdicts| other.name == listener.name;
+            let nth = said.listeners.iter().take(index).filter(same).count();
+            let known = before.iter().filter(|known| known.name == *listener.name).nth(nth);
             let mut conditions = listener.conditions.clone();
             match listener.id.as_ref().map(|id| self.outcomes.listeners.get(id)) {
                 Some(Some(ListenerOutcome::Failed(why))) => {
@@ -256,7 +268,7 @@ impl Pen<'_> {
                     .write(&conditions, known.map_or(&[][..], |known| &known.conditions)),
             }
         };
-        said.listeners.iter().map(one).collect()
+        said.listeners.iter().enumerate().map(one).collect()
     }
 
     /// Says `Programmed` only when a data plane has confirmed a listener.
@@ -329,6 +341,23 @@ impl Pen<'_> {
             });
         }
         Status::Route(RouteStatus { parents })
+    }
+
+    /// Says whether a route's status holds already all that [`Self::route`] would write, in its order.
+    fn is_written(&self, key: &ObjectKey, said: &ObjectVerdicts, before: &Status) -> bool {
+        let Status::Route(before) = before else { return false };
+        let ours = before.parents.iter().skip_while(|p| !self.is_ours(&p.controller_name));
+        let ours: Vec<&RouteParentStatus> = ours.collect();
+        let same = |(parent, known): (&ParentVerdicts, &&RouteParentStatus)| {
+            let mut conditions = Cow::Borrowed(&parent.conditions);
+            if conditions.holds(Condition::Accepted) {
+                self.say_live(key, said.generation, conditions.to_mut());
+            }
+            self.is_ours(&known.controller_name)
+                && known.parent_ref == parent.parent
+                && self.stamp(said).is_written(&conditions, &known.conditions)
+        };
+        ours.len() == said.parents.len() && said.parents.iter().zip(&ours).all(same)
     }
 
     fn say_live(&self, key: &ObjectKey, generation: i64, conditions: &mut Conditions) {
