@@ -134,8 +134,19 @@ pub fn render(
 ) -> Statuses {
     let pen = Pen { settings, outcomes, now: Time(now).whole_seconds() };
     let mut all = Vec::with_capacity(plan.verdicts.len());
+    // Both maps are walked in step, since searching one for each entry of the other costs more than
+    // all the rest.
+    let mut rest = current.iter().peekable();
+    let withdraw = |all: &mut Vec<_>, (key, before): (&ObjectKey, &Arc<Status>)| {
+        if let Some(status) = pen.withdrawn(before) {
+            all.push((key.clone(), keep(status, Some(before))));
+        }
+    };
     for (key, said) in &plan.verdicts {
-        let before = current.get(key);
+        while let Some(silent) = rest.next_if(|(known, _)| *known < key) {
+            withdraw(&mut all, silent);
+        }
+        let before = rest.next_if(|(known, _)| *known == key).map(|(_, before)| before);
         let status = match before {
             // Most routes say what they said: that is seen without writing it down again.
             Some(before) if pen.is_written(key, said, before) => Arc::clone(before),
@@ -143,14 +154,10 @@ pub fn render(
         };
         all.push((key.clone(), status));
     }
-    let mut all: Statuses = all.into_iter().collect();
-    let silent = current.iter().filter(|(key, _)| !plan.verdicts.contains_key(*key));
-    for (key, before) in silent {
-        if let Some(status) = pen.withdrawn(before) {
-            all.insert(key.clone(), keep(status, Some(before)));
-        }
+    for silent in rest {
+        withdraw(&mut all, silent);
     }
-    all
+    all.into_iter().collect()
 }
 
 fn keep(status: Status, before: Option<&Arc<Status>>) -> Arc<Status> {
@@ -361,10 +368,7 @@ impl Pen<'_> {
     }
 
     fn say_live(&self, key: &ObjectKey, generation: i64, conditions: &mut Conditions) {
-        let prefix = format!("{}/{}/{}/", slug(key.kind), key.name.namespace, key.name.name);
-        let from = RouteId::new(prefix.as_str());
-        let mut refused = self.outcomes.refused.range(from..);
-        if let Some((id, why)) = refused.next().filter(|(id, _)| id.as_str().starts_with(&prefix)) {
+        if let Some((id, why)) = self.refusal(key) {
             conditions.say(Reason::Refused, format!("{id}: {why}"));
             return;
         }
@@ -374,6 +378,16 @@ impl Pen<'_> {
             }
             None => conditions.say(Reason::LivePending, "the data plane has not confirmed it yet"),
         }
+    }
+
+    /// Finds a rule of the route that a data plane refuses.
+    fn refusal(&self, key: &ObjectKey) -> Option<(&RouteId, &Arc<str>)> {
+        if self.outcomes.refused.is_empty() {
+            return None;
+        }
+        let prefix = format!("{}/{}/{}/", slug(key.kind), key.name.namespace, key.name.name);
+        let mut from = self.outcomes.refused.range(RouteId::new(prefix.as_str())..);
+        from.next().filter(|(id, _)| id.as_str().starts_with(&prefix))
     }
 
     /// Gives a status without our entries, if it has any.

@@ -21,9 +21,24 @@ impl Stamp {
     pub(super) fn write(self, said: &Conditions, before: &[Written]) -> Vec<Written> {
         let mut written: Vec<Written> =
             said.iter().map(|verdict| self.one(verdict, before)).collect();
-        let ours = |kind: &str| Condition::ALL.iter().any(|condition| condition.name() == kind);
-        written.extend(before.iter().filter(|known| !ours(&known.kind)).cloned());
+        written.extend(before.iter().filter(|known| !is_ours(&known.kind)).cloned());
         written
+    }
+
+    /// Says whether these conditions stand there already, in order and nothing of ours behind them.
+    pub(super) fn is_written(self, said: &Conditions, before: &[Written]) -> bool {
+        let mut known = before.iter();
+        let same = |verdict: &Verdict| {
+            let (condition, holds) = verdict.reason.condition();
+            known.next().is_some_and(|known| {
+                known.kind == condition.name()
+                    && known.status.as_str() == holds.name()
+                    && known.reason == verdict.reason.word()
+                    && known.message == *verdict.message
+                    && known.observed_generation == Some(self.generation)
+            })
+        };
+        said.iter().all(same) && !known.any(|left| is_ours(&left.kind))
     }
 
     fn one(self, verdict: &Verdict, before: &[Written]) -> Written {
@@ -48,4 +63,8 @@ impl Stamp {
             message,
         }
     }
+}
+
+fn is_ours(kind: &str) -> bool {
+    Condition::ALL.iter().any(|condition| condition.name() == kind)
 }
