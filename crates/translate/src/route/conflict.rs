@@ -135,7 +135,7 @@ fn without(ground: &Ground<'_>, outcome: &RouteOutcome, lost: &Lost<'_>) -> Rout
     }
 }
 
-/// A parent that has no listener left for the route refuses it.
+/// A parent that has no listener left for the route refuses it; one that has says what is lost.
 fn refuse(
     ground: &Ground<'_>,
     outcome: &RouteOutcome,
@@ -145,7 +145,7 @@ fn refuse(
 ) {
     let namespace = &outcome.key.name.namespace;
     let named = attach::named(&parent.parent, namespace, &ground.stage);
-    if !parent.conditions.holds(Condition::Accepted) || named.iter().any(|p| counted.contains(p)) {
+    if !parent.conditions.holds(Condition::Accepted) {
         return;
     }
     let points = &ground.stage.points;
@@ -154,10 +154,15 @@ fn refuse(
     else {
         return;
     };
-    let mut conditions = Conditions::default();
     let message = format!(
         "{winner} came first for some of the same hosts on {listener}: HTTPRoutes and GRPCRoutes cannot share a host"
     );
+    if named.iter().any(|point| counted.contains(point)) {
+        // Served elsewhere; the wording that the specification asks for begins so.
+        parent.conditions.say(Reason::DroppedRule, format!("Dropped Rule(s): {message}"));
+        return;
+    }
+    let mut conditions = Conditions::default();
     conditions.say(Reason::RouteConflict, message);
     let others = parent.conditions.iter().filter(|verdict| {
         !matches!(verdict.reason.condition().0, Condition::Accepted | Condition::PartiallyInvalid)

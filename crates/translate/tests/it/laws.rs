@@ -116,9 +116,9 @@ proptest! {
         for (key, said) in &before.verdicts {
             let route = objects.iter().any(|o| self::key(o) == *key && parents(o).is_some());
             let now = &after.verdicts[key];
-            let conflict = [said, now].iter().any(|said| {
-                said.parents.iter().flat_map(|parent| parent.conditions.iter())
-                    .any(|verdict| verdict.reason == Reason::RouteConflict)
+            let verdicts = [said, now].into_iter().flat_map(|said| &said.parents);
+            let conflict = verdicts.flat_map(|parent| parent.conditions.iter()).any(|verdict| {
+                verdict.reason == Reason::RouteConflict || verdict.message.contains("cannot share")
             });
             if !route || conflict || key.name.namespace == added.name.namespace {
                 continue;
