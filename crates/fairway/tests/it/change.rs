@@ -83,16 +83,19 @@ fn no_request_is_lost_by_200_changes() {
 
     let load = Load::start(to);
     let mut latencies = Vec::new();
+    let mut noticed = Vec::new();
     for change in 1..=CHANGES {
         assert!(began.elapsed() < LONGEST, "{change} changes took {:?}", began.elapsed());
         match change % 5 {
             // A file breaks: its last good state counts on.
             1 => {
                 let seen = process.lines();
+                let broke = Instant::now();
                 write(files, "route.yaml", "spec: [");
                 process.line_after(seen, "what is broken", |line| {
                     line.starts_with("problem: ") && line.contains("route.yaml")
                 });
+                noticed.push(broke.elapsed());
             }
             2 => write(files, "neighbour.yaml", &neighbour(change)),
             3 => write(
@@ -110,8 +113,10 @@ fn no_request_is_lost_by_200_changes() {
     }
     let (requests, lost) = load.stop();
     latencies.sort();
+    noticed.sort();
     let middle = latencies.get(latencies.len() / 2).copied().unwrap_or_default();
     println!("apply to served: median {middle:?}, longest {:?}", latencies.last());
+    println!("broken to told: longest {:?}", noticed.last());
     println!("{requests} requests, {CHANGES} changes, {:?}", began.elapsed());
     assert!(lost.is_empty(), "lost of {requests}: {}\n{}", lost.join("\n"), process.printed());
     assert!(requests > u64::from(CHANGES), "there was hardly any load: {requests} requests");
