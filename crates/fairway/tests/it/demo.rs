@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::rig::{Loopback, OFFSET, Process, shop, text};
+use crate::rig::{Loopback, OFFSET, Process, poll, shop, text};
 
 /// A printed request with what is to be expected.
 struct Printed {
@@ -35,7 +35,8 @@ fn it_leaves_nothing_behind() {
     let (_, statuses) = line.rsplit_once(": ").expect("a path");
     requests(&process);
     let statuses = std::path::Path::new(statuses);
-    assert!(statuses.join("HTTPRoute.shop.catalog.yaml").exists(), "{line}");
+    let written = statuses.join("HTTPRoute.shop.catalog.yaml");
+    poll("a status", || written.exists().then_some(()));
     process.terminate();
     assert!(process.ended().success());
     assert!(!statuses.exists(), "the demo's folder is left behind");
