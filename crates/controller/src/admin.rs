@@ -15,16 +15,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use fairway_model::Model;
-use fairway_translate::status::Statuses;
-use fairway_translate::verdict::Verdicts;
+use fairway_translate::Plan;
 
-use crate::view;
+use crate::view::{self, RunView};
 
 /// Connections that are answered at once; others wait. The endpoint is for people and scrapers.
 const CONNECTIONS: usize = 64;
@@ -32,21 +31,17 @@ const CONNECTIONS: usize = 64;
 /// How long a client may take to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the admin endpoint shows.
+/// What the admin endpoint shows. Written out as JSON only when somebody asks.
 #[derive(Clone, Debug, Default)]
 pub struct View {
     /// Whether the first configuration is served.
     pub ready: bool,
     /// What is being served.
     pub model: Arc<Model>,
-    /// What there is to say about each object.
-    pub verdicts: Arc<Verdicts>,
-    /// The statuses as a cluster would hold them, by object.
-    pub statuses: Arc<Statuses>,
-    /// What is wrong with the files.
-    pub problems: Arc<Value>,
-    /// Gateways with their addresses, and the sockets that are open for them.
-    pub gateways: Arc<Value>,
+    /// What the files mean; absent while they cannot be read.
+    pub plan: Option<Arc<Plan>>,
+    /// How things stand.
+    pub run: Arc<RunView>,
 }
 
 /// Gives the metrics in Prometheus' text form; called at each scrape.
@@ -121,10 +116,13 @@ impl Admin {
             }
             "/metrics" => typed(StatusCode::OK, METRICS_TYPE, (self.scrape)()),
             "/api/model" => json(&fairway_model::wire::redacted(&self.view().model)),
-            "/api/verdicts" => json(&view::verdicts_json(&self.view().verdicts)),
-            "/api/statuses" => json(&view::statuses_json(&self.view().statuses)),
-            "/api/problems" => json(&self.view().problems),
-            "/api/gateways" => json(&self.view().gateways),
+            "/api/verdicts" => {
+                let plan = self.view().plan;
+                json(&plan.map(|plan| view::verdicts_json(&plan.verdicts)).unwrap_or_default())
+            }
+            "/api/statuses" => json(&view::statuses_json(&self.view().run.statuses)),
+            "/api/problems" => json(&json!(self.view().run.problems)),
+            "/api/gateways" => json(&json!(*self.view().run)),
             other => text(StatusCode::NOT_FOUND, format!("{other} is not here\n{INDEX}")),
         }
     }

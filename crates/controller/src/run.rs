@@ -16,7 +16,6 @@ use fairway_stream::in_process::Publisher;
 use fairway_stream::store::{Saver, Store, StoreError};
 use fairway_translate::status::{Statuses, current, render};
 use fairway_translate::{Held, Plan, translate};
-use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Admin, View};
@@ -24,7 +23,7 @@ use crate::drivers::embedded::{self, Embedded, Listeners, StartError};
 use crate::metrics::{self, Figures};
 use crate::sources::admission::Schemas;
 use crate::sources::watch::{Timing, Watch};
-use crate::status::{StatusDirectory, StatusError};
+use crate::status::{StatusDirectory, StatusError, StatusWriter};
 use crate::view::{self, Documents, RunView};
 use intake::Intake;
 use outcomes::Progress;
@@ -50,6 +49,9 @@ pub struct Options {
     /// How long requests under way may take at the end.
     pub drain: Duration,
 }
+
+/// How long statuses wait for the data plane's answer to a change, which comes within milliseconds.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Is told how things stand after each change.
 pub type Report = Arc<dyn Fn(&RunView) + Send + Sync>;
@@ -101,6 +103,7 @@ pub async fn run(
                 Err(_closed) => break,
             },
             () = running.listeners.changed() => running.rebound(),
+            () = overdue(running.due) => running.settle(Duration::ZERO),
         }
     }
     running.stop().await;
@@ -111,13 +114,15 @@ struct Running {
     options: Options,
     report: Report,
     intake: Intake,
-    plan: Option<Plan>,
+    plan: Option<Arc<Plan>>,
     progress: Progress,
-    status_directory: StatusDirectory,
+    /// When statuses are written though the data plane has not answered.
+    due: Option<Instant>,
+    status_writer: StatusWriter,
     /// Whether statuses that an earlier run has left have been looked through.
     tidied: bool,
     documents: Documents,
-    statuses: Statuses,
+    statuses: Arc<Statuses>,
     data_plane: Embedded,
     publisher: Publisher,
     listeners: Listeners,
@@ -158,7 +163,8 @@ impl Running {
             (admin, task)
         });
         let listeners = data_plane.listeners();
-        let statuses = status_directory.statuses();
+        let statuses = Arc::new(status_directory.statuses());
+        let status_writer = StatusWriter::start(status_directory, told(&figures))?;
         let last_good = *model != Model::default();
         Ok(Self {
             options,
@@ -166,7 +172,8 @@ impl Running {
             intake,
             plan: None,
             progress: Progress::default(),
-            status_directory,
+            due: None,
+            status_writer,
             tidied: false,
             documents: Documents::default(),
             statuses,
@@ -197,20 +204,25 @@ impl Running {
         }
         let held = self.plan.as_ref().map_or_else(Held::new, |plan| plan.addresses.clone());
         let began = Instant::now();
-        let plan = translate(&looked.snapshot, &self.options.translate, &held, self.plan.as_ref());
+        let plan =
+            translate(&looked.snapshot, &self.options.translate, &held, self.plan.as_deref());
         let translated = began.elapsed();
-        self.statuses.extend(
-            current(&looked.snapshot)
-                .into_iter()
-                .filter(|(key, _)| !plan.verdicts.contains_key(key)),
-        );
+        let carried = current(&looked.snapshot).into_iter();
+        let mut carried = carried.filter(|(key, _)| !plan.verdicts.contains_key(key)).peekable();
+        if carried.peek().is_some() {
+            Arc::make_mut(&mut self.statuses).extend(carried);
+        }
         self.model = Arc::new(plan.model.clone());
+        self.plan = Some(Arc::new(plan));
+        let mut answer_comes = false;
         match self.publisher.publish(Arc::clone(&self.model)).await {
-            Ok(Some(update)) => self.progress.sent(&update, noticed),
+            Ok(Some(update)) => {
+                self.progress.sent(&update, noticed);
+                answer_comes = true;
+            }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "publishing a model"),
         }
-        self.plan = Some(plan);
         let problems = u64::try_from(self.intake.problems().len()).unwrap_or(u64::MAX);
         let rules = u64::try_from(self.model.routes.len()).unwrap_or(u64::MAX);
         metrics::update(&self.figures, |figures| {
@@ -221,8 +233,19 @@ impl Running {
             figures.scan = scanned;
             figures.translate = translated;
         });
+        if answer_comes {
+            // Written once, with what the data plane says, and not twice.
+            self.due.get_or_insert_with(|| Instant::now() + PATIENCE);
+        } else {
+            self.settle(noticed.elapsed());
+        }
+    }
+
+    /// Writes statuses and shows how things stand.
+    fn settle(&mut self, took: Duration) {
+        self.due = None;
         self.write_statuses();
-        self.show(noticed.elapsed());
+        self.show(took);
     }
 
     fn acknowledged(&mut self, ack: &fairway_stream::Ack) {
@@ -231,15 +254,13 @@ impl Running {
         if let Some(took) = took {
             metrics::update(&self.figures, |figures| figures.served = took);
         }
-        self.write_statuses();
-        self.show(took.unwrap_or_default());
+        self.settle(took.unwrap_or_default());
     }
 
     /// A port has become free, or is taken.
     fn rebound(&mut self) {
         self.progress.outcomes.listeners = outcomes::of_listeners(&self.listeners.now());
-        self.write_statuses();
-        self.show(Duration::ZERO);
+        self.settle(Duration::ZERO);
     }
 
     fn write_statuses(&mut self) {
@@ -247,18 +268,11 @@ impl Running {
         self.progress.forget_others(&plan.verdicts);
         let now = jiff::Timestamp::now();
         let settings = &self.options.translate;
-        self.statuses = render(plan, settings, &self.progress.outcomes, &self.statuses, now);
-        let changes = self.documents.follow(&self.statuses);
-        let mut written = self.status_directory.publish(&changes);
+        let statuses = render(plan, settings, &self.progress.outcomes, &self.statuses, now);
+        self.statuses = Arc::new(statuses);
+        self.status_writer.write(self.documents.follow(&self.statuses));
         if !std::mem::replace(&mut self.tidied, true) {
-            let removed = self.status_directory.keep_only(&self.statuses);
-            written = written.and_then(|written| Ok(written + removed?));
-        }
-        match written {
-            Ok(writes) => metrics::update(&self.figures, |figures| {
-                figures.status_writes += u64::try_from(writes).unwrap_or_default();
-            }),
-            Err(error) => tracing::error!(%error, "writing statuses"),
+            self.status_writer.keep_only(&self.statuses);
         }
     }
 
@@ -266,7 +280,7 @@ impl Running {
         self.sequence += 1;
         let bound = self.listeners.now();
         let verdicts = self.plan.as_ref().map(|plan| &plan.verdicts);
-        let shown = RunView {
+        let shown = Arc::new(RunView {
             sequence: self.sequence,
             took,
             gateways: verdicts
@@ -278,27 +292,48 @@ impl Running {
                 None => self.intake.problems().to_vec(),
             },
             last_good: self.last_good,
-            statuses: Arc::new(self.statuses.clone()),
-        };
+            statuses: Arc::clone(&self.statuses),
+        });
         if let Some((admin, _)) = &self.admin {
             admin.show(View {
                 ready: self.progress.is_served() || self.last_good,
                 model: Arc::clone(&self.model),
-                verdicts: Arc::new(verdicts.cloned().unwrap_or_default()),
-                statuses: Arc::clone(&shown.statuses),
-                problems: Arc::new(json!(shown.problems)),
-                gateways: Arc::new(json!(shown)),
+                plan: self.plan.clone(),
+                run: Arc::clone(&shown),
             });
         }
         (self.report)(&shown);
     }
 
     async fn stop(self) {
-        let Self { publisher, data_plane, admin, options, .. } = self;
+        let Self { publisher, data_plane, admin, options, status_writer, .. } = self;
         drop(publisher);
         data_plane.drain(options.drain).await;
         if let Some((_, task)) = admin {
             task.abort();
         }
+        // Waits for the disk, away from the runtime's threads.
+        if let Err(error) = tokio::task::spawn_blocking(move || drop(status_writer)).await {
+            tracing::error!(%error, "writing the last statuses");
+        }
+    }
+}
+
+/// Waits until statuses are to be written without an answer of the data plane; for ever when they are not.
+async fn overdue(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Counts the writes of statuses, and reports those that fail.
+fn told(figures: &Figures) -> impl Fn(Result<usize, StatusError>) + Send + use<> {
+    let figures = Arc::clone(figures);
+    move |written| match written {
+        Ok(writes) => metrics::update(&figures, |figures| {
+            figures.status_writes += u64::try_from(writes).unwrap_or_default();
+        }),
+        Err(error) => tracing::error!(%error, "writing statuses"),
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 
 use fairway_api::reference::FAIRWAY;
 use fairway_translate::status::{Status, Statuses};
@@ -84,12 +85,8 @@ impl StatusDirectory {
         Ok(touched)
     }
 
-    /// Removes the files of objects that have no status any more; for those of an earlier run.
-    ///
-    /// # Errors
-    /// The disk refuses.
-    pub fn keep_only(&mut self, statuses: &Statuses) -> Result<usize, StatusError> {
-        let wanted: BTreeSet<String> = statuses.keys().filter_map(file_name).collect();
+    /// Removes all files but these; for those of an earlier run.
+    fn keep_only(&mut self, wanted: &BTreeSet<String>) -> Result<usize, StatusError> {
         let gone: Vec<String> =
             self.written.keys().filter(|name| !wanted.contains(*name)).cloned().collect();
         for name in &gone {
@@ -123,6 +120,93 @@ impl StatusDirectory {
                 Err(StatusError { action: "removing", path, source })
             }
             Ok(()) | Err(_) => Ok(self.written.remove(name).is_some()),
+        }
+    }
+}
+
+/// What differs in the statuses, by object; `None` for those that are gone.
+pub type Changes = Vec<(ObjectKey, Option<Arc<Document>>)>;
+
+/// Writes statuses on a thread of its own: neither a change nor its acknowledgement waits for the disk.
+/// When changes come faster than the disk takes them, only the last status of each object is written.
+#[derive(Debug)]
+pub struct StatusWriter {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Write(Changes),
+    KeepOnly(BTreeSet<String>),
+}
+
+impl StatusWriter {
+    /// Starts the thread. `report` is told of each write: how many files it touched, or why it failed.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(
+        mut directory: StatusDirectory,
+        report: impl Fn(Result<usize, StatusError>) + Send + 'static,
+    ) -> Result<Self, StatusError> {
+        let (jobs, incoming) = mpsc::channel();
+        let path = directory.folder.clone();
+        let thread = std::thread::Builder::new()
+            .name("statuses".to_owned())
+            .spawn(move || work(&mut directory, &incoming, &report))
+            .map_err(|source| StatusError { action: "starting a thread to write", path, source })?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Hands over what differs.
+    pub fn write(&self, changes: Changes) {
+        if !changes.is_empty() {
+            self.submit(Job::Write(changes));
+        }
+    }
+
+    /// Asks to remove the files of all other objects.
+    pub fn keep_only(&self, statuses: &Statuses) {
+        self.submit(Job::KeepOnly(statuses.keys().filter_map(file_name).collect()));
+    }
+
+    fn submit(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // The thread ends only when this sender is dropped.
+            drop(jobs.send(job));
+        }
+    }
+}
+
+impl Drop for StatusWriter {
+    /// Waits until everything is written.
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn work(
+    directory: &mut StatusDirectory,
+    incoming: &mpsc::Receiver<Job>,
+    report: &impl Fn(Result<usize, StatusError>),
+) {
+    while let Ok(first) = incoming.recv() {
+        let mut newest = BTreeMap::new();
+        let mut kept = None;
+        for job in std::iter::once(first).chain(incoming.try_iter()) {
+            match job {
+                Job::Write(changes) => newest.extend(changes),
+                Job::KeepOnly(names) => kept = Some(names),
+            }
+        }
+        let changes: Changes = newest.into_iter().collect();
+        report(directory.publish(&changes));
+        if let Some(names) = kept {
+            report(directory.keep_only(&names));
         }
     }
 }
@@ -191,8 +275,24 @@ mod tests {
 
         let mut again = StatusDirectory::open(folder.path()).expect("opened");
         assert_eq!(again.publish(&[put("cart", "Other")]).expect("written"), 0);
-        assert_eq!(again.keep_only(&Statuses::new()).expect("removed"), 1);
+        assert_eq!(again.keep_only(&BTreeSet::new()).expect("removed"), 1);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn the_writer_writes_the_last_of_each_and_ends_when_all_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let directory = StatusDirectory::open(folder.path()).expect("opened");
+        let report = |written: Result<usize, StatusError>| assert!(written.is_ok());
+        let writer = StatusWriter::start(directory, report).expect("started");
+        for number in 0..50 {
+            writer.write(vec![put("cart", &number.to_string()), put("pay", "Accepted")]);
+        }
+        writer.write(vec![(key("pay"), None)]);
+        drop(writer);
+        let again = StatusDirectory::open(folder.path()).expect("opened");
+        let reasons: Vec<_> = again.written.values().map(|d| &d["status"]["reason"]).collect();
+        assert_eq!(reasons, ["49"]);
     }
 
     #[test]

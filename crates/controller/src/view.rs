@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::sources::Problem;
 
 /// How things stand.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunView {
     /// Counts the changes, from 1.

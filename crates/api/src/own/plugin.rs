@@ -52,7 +52,7 @@ pub struct Retry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "GepDuration")]
     pub backoff: Option<GepDuration>,
-    /// Failures that call for another try. Failures to connect when absent.
+    /// Failures that call for another try. All of them when absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub on: Vec<RetryOn>,
