@@ -204,8 +204,14 @@ impl Running {
         }
         let held = self.plan.as_ref().map_or_else(Held::new, |plan| plan.addresses.clone());
         let began = Instant::now();
-        let plan =
-            translate(&looked.snapshot, &self.options.translate, &held, self.plan.as_deref());
+        let settings = &self.options.translate;
+        let translation = || translate(&looked.snapshot, settings, &held, self.plan.as_deref());
+        // A fault in a route's path is caught in there; this is the net for all else. What is shared
+        // with the memo is immutable, so nothing half-made is left behind.
+        let Ok(plan) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(translation)) else {
+            tracing::error!("a fault of Fairway itself, see above; what was served goes on");
+            return;
+        };
         let translated = began.elapsed();
         let carried = current(&looked.snapshot).into_iter();
         let mut carried = carried.filter(|(key, _)| !plan.verdicts.contains_key(key)).peekable();

@@ -52,10 +52,11 @@ pub struct Retry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "GepDuration")]
     pub backoff: Option<GepDuration>,
-    /// Failures that call for another try. All of them when absent.
+    /// Failures that call for another try; all of them when absent. Not named `on`, since YAML 1.1 reads
+    /// that as `true`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
-    pub on: Vec<RetryOn>,
+    pub retry_on: Vec<RetryOn>,
     /// How long one try may take until the next begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "GepDuration")]

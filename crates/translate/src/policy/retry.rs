@@ -6,7 +6,7 @@ use fairway_model::policy::{Retry, RetryOn};
 use super::millis;
 
 /// Reads the block. Per HTTPRouteRetry, connection failures, broken connections and time-outs call for
-/// another try wherever a block stands; `on` narrows that. No attempts means no block.
+/// another try wherever a block stands; `retryOn` narrows that. No attempts means no block.
 pub(crate) fn read(written: &plugin::Retry) -> Result<Option<Retry>, String> {
     let attempts = written.attempts.unwrap_or(1);
     let attempts = u32::try_from(attempts).map_err(|_negative| "retry.attempts: below zero")?;
@@ -22,9 +22,9 @@ pub(crate) fn read(written: &plugin::Retry) -> Result<Option<Retry>, String> {
         Written::Reset => Ok(RetryOn::Reset),
         Written::Timeout => Ok(RetryOn::Timeout),
         Written::RefusedStream => Ok(RetryOn::RefusedStream),
-        Written::Other(word) => Err(format!("retry.on: {word} is not known")),
+        Written::Other(word) => Err(format!("retry.retryOn: {word} is not known")),
     };
-    let mut on: Vec<RetryOn> = written.on.iter().map(one).collect::<Result<_, _>>()?;
+    let mut on: Vec<RetryOn> = written.retry_on.iter().map(one).collect::<Result<_, _>>()?;
     if on.is_empty() {
         use RetryOn::{ConnectFailure, RefusedStream, Reset, Timeout};
         on = vec![ConnectFailure, Reset, Timeout, RefusedStream];
