@@ -21,7 +21,7 @@ pub type Document = Value;
 #[derive(Debug)]
 pub struct StatusDirectory {
     folder: PathBuf,
-    written: BTreeMap<String, Document>,
+    written: BTreeMap<String, Arc<Document>>,
 }
 
 /// The directory cannot be read or written.
@@ -51,7 +51,8 @@ impl StatusDirectory {
                 continue;
             }
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
-            written.insert(name, serde_saphyr::from_str(&text).unwrap_or_default());
+            let document: Document = serde_saphyr::from_str(&text).unwrap_or_default();
+            written.insert(name, Arc::new(document));
         }
         Ok(Self { folder, written })
     }
@@ -59,7 +60,8 @@ impl StatusDirectory {
     /// Gives what an earlier run has left, so that conditions keep their times over a restart.
     #[must_use]
     pub fn statuses(&self) -> Statuses {
-        let read = |document| read(document).map(|(key, status)| (key, Arc::new(status)));
+        let read =
+            |document: &Arc<Document>| read(document).map(|(key, status)| (key, Arc::new(status)));
         self.written.values().filter_map(read).collect()
     }
 
@@ -95,12 +97,12 @@ impl StatusDirectory {
         Ok(gone.len())
     }
 
-    fn put(&mut self, name: String, document: &Document) -> Result<bool, StatusError> {
+    fn put(&mut self, name: String, document: &Arc<Document>) -> Result<bool, StatusError> {
         if self.written.get(&name) == Some(document) {
             return Ok(false);
         }
         self.replace(&name, document)?;
-        self.written.insert(name, document.clone());
+        self.written.insert(name, Arc::clone(document));
         Ok(true)
     }
 

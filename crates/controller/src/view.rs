@@ -216,21 +216,20 @@ pub fn verdicts_json(verdicts: &Verdicts) -> Value {
     Value::Object(all)
 }
 
-/// Statuses as documents (`apiVersion`, `kind`, `metadata`, `status`), kept from change to change: what is
-/// the same `Arc` is not written out again.
+/// Which statuses have been made documents (`apiVersion`, `kind`, `metadata`, `status`): what is the same
+/// `Arc` is not made one again.
 #[derive(Debug, Default)]
-pub(crate) struct Documents(BTreeMap<ObjectKey, (Arc<Status>, Arc<Value>)>);
+pub(crate) struct Documents(BTreeMap<ObjectKey, Arc<Status>>);
 
 impl Documents {
     /// Follows the statuses; gives the documents that differ, `None` for those that are gone.
     pub(crate) fn follow(&mut self, statuses: &Statuses) -> Vec<(ObjectKey, Option<Arc<Value>>)> {
         let mut changes = Vec::new();
         for (key, status) in statuses {
-            let known = self.0.get(key).is_some_and(|(before, _)| Arc::ptr_eq(before, status));
+            let known = self.0.get(key).is_some_and(|before| Arc::ptr_eq(before, status));
             if !known {
-                let document = Arc::new(status_document(key, status));
-                self.0.insert(key.clone(), (Arc::clone(status), Arc::clone(&document)));
-                changes.push((key.clone(), Some(document)));
+                self.0.insert(key.clone(), Arc::clone(status));
+                changes.push((key.clone(), Some(Arc::new(status_document(key, status)))));
             }
         }
         if self.0.len() > statuses.len() {

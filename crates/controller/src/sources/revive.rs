@@ -4,14 +4,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use fairway_api::kind;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::key::{ObjectKey, split_api_version};
 use super::{AdmittedObject, Placed, Problem, Scan};
@@ -115,11 +116,7 @@ fn write_newest(path: &Path, incoming: &mpsc::Receiver<ByFile>) {
         while let Ok(newer) = incoming.try_recv() {
             files = newer;
         }
-        let values: BTreeMap<&str, Vec<Value>> = files
-            .iter()
-            .map(|(file, objects)| (&**file, objects.iter().map(|o| o.to_value()).collect()))
-            .collect();
-        if let Err(error) = replace(path, &json!(values)) {
+        if let Err(error) = replace(path, &files) {
             tracing::warn!(%error, "writing {}", path.display());
         }
     }
@@ -145,11 +142,23 @@ fn decode(bytes: &[u8]) -> BTreeMap<Arc<str>, Vec<Arc<AdmittedObject>>> {
     files.into_iter().map(|(file, values)| (file, all(values))).collect()
 }
 
-fn replace(path: &Path, value: &Value) -> io::Result<()> {
+/// Objects as JSON, one after the other: ten thousand of them are never in memory twice.
+struct Written<'a>(&'a [Arc<AdmittedObject>]);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|object| object.to_value()))
+    }
+}
+
+fn replace(path: &Path, files: &ByFile) -> io::Result<()> {
     let fresh = path.with_extension("json.new");
-    let mut file =
+    let file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(value.to_string().as_bytes())?;
+    let mut file = io::BufWriter::new(file);
+    let written = files.iter().map(|(name, objects)| (&**name, Written(objects)));
+    serde_json::Serializer::new(&mut file).collect_map(written)?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
     fs::rename(&fresh, path)
 }
