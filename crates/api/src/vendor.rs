@@ -18,8 +18,24 @@ pub enum Channel {
     Experimental,
 }
 
+/// The kinds that every channel has, and after them those that only this one has.
 macro_rules! crds {
-    ($version:literal, $channel:literal, [$($name:literal),+ $(,)?]) => {
+    ($version:literal, $channel:literal, $($more:literal),*) => {
+        crds!(@files $version, $channel,
+            "gateway.networking.k8s.io_backendtlspolicies",
+            "gateway.networking.k8s.io_gatewayclasses",
+            "gateway.networking.k8s.io_gateways",
+            "gateway.networking.k8s.io_grpcroutes",
+            "gateway.networking.k8s.io_httproutes",
+            "gateway.networking.k8s.io_listenersets",
+            "gateway.networking.k8s.io_referencegrants",
+            "gateway.networking.k8s.io_tcproutes",
+            "gateway.networking.k8s.io_tlsroutes",
+            "gateway.networking.k8s.io_udproutes"
+            $(, $more)*
+        )
+    };
+    (@files $version:literal, $channel:literal, $($name:literal),+) => {
         &[$(($name, include_str!(concat!(
             "../vendor/gateway-api/", $version, "/", $channel, "/", $name, ".yaml"
         )))),+]
@@ -40,77 +56,23 @@ pub const fn gateway_api(version: Version, channel: Channel) -> &'static [Crd] {
     }
 }
 
-const STANDARD_1_6: &[Crd] = crds!(
-    "v1.6.3",
-    "standard",
-    [
-        "gateway.networking.k8s.io_backendtlspolicies",
-        "gateway.networking.k8s.io_gatewayclasses",
-        "gateway.networking.k8s.io_gateways",
-        "gateway.networking.k8s.io_grpcroutes",
-        "gateway.networking.k8s.io_httproutes",
-        "gateway.networking.k8s.io_listenersets",
-        "gateway.networking.k8s.io_referencegrants",
-        "gateway.networking.k8s.io_tcproutes",
-        "gateway.networking.k8s.io_tlsroutes",
-        "gateway.networking.k8s.io_udproutes",
-    ]
-);
+const STANDARD_1_6: &[Crd] = crds!("v1.6.3", "standard",);
 
 const EXPERIMENTAL_1_6: &[Crd] = crds!(
     "v1.6.3",
     "experimental",
-    [
-        "gateway.networking.k8s.io_backendtlspolicies",
-        "gateway.networking.k8s.io_gatewayclasses",
-        "gateway.networking.k8s.io_gateways",
-        "gateway.networking.k8s.io_grpcroutes",
-        "gateway.networking.k8s.io_httproutes",
-        "gateway.networking.k8s.io_listenersets",
-        "gateway.networking.k8s.io_referencegrants",
-        "gateway.networking.k8s.io_tcproutes",
-        "gateway.networking.k8s.io_tlsroutes",
-        "gateway.networking.k8s.io_udproutes",
-        "gateway.networking.x-k8s.io_xbackends",
-        "gateway.networking.x-k8s.io_xbackendtrafficpolicies",
-        "gateway.networking.x-k8s.io_xmeshes",
-    ]
+    "gateway.networking.x-k8s.io_xbackends",
+    "gateway.networking.x-k8s.io_xbackendtrafficpolicies",
+    "gateway.networking.x-k8s.io_xmeshes"
 );
 
-const STANDARD_1_7: &[Crd] = crds!(
-    "v1.7.0",
-    "standard",
-    [
-        "gateway.networking.k8s.io_backendtlspolicies",
-        "gateway.networking.k8s.io_gatewayclasses",
-        "gateway.networking.k8s.io_gateways",
-        "gateway.networking.k8s.io_grpcroutes",
-        "gateway.networking.k8s.io_httproutes",
-        "gateway.networking.k8s.io_listenersets",
-        "gateway.networking.k8s.io_referencegrants",
-        "gateway.networking.k8s.io_tcproutes",
-        "gateway.networking.k8s.io_tlsroutes",
-        "gateway.networking.k8s.io_udproutes",
-    ]
-);
+const STANDARD_1_7: &[Crd] = crds!("v1.7.0", "standard",);
 
 const EXPERIMENTAL_1_7: &[Crd] = crds!(
     "v1.7.0",
     "experimental",
-    [
-        "gateway.networking.k8s.io_backendtlspolicies",
-        "gateway.networking.k8s.io_gatewayclasses",
-        "gateway.networking.k8s.io_gateways",
-        "gateway.networking.k8s.io_grpcroutes",
-        "gateway.networking.k8s.io_httproutes",
-        "gateway.networking.k8s.io_listenersets",
-        "gateway.networking.k8s.io_referencegrants",
-        "gateway.networking.k8s.io_tcproutes",
-        "gateway.networking.k8s.io_tlsroutes",
-        "gateway.networking.k8s.io_udproutes",
-        "gateway.networking.x-k8s.io_xbackends",
-        "gateway.networking.x-k8s.io_xbackendtrafficpolicies",
-        "gateway.networking.x-k8s.io_xmeshes",
-        "gateway.networking.x-k8s.io_xtelemetrypolicies",
-    ]
+    "gateway.networking.x-k8s.io_xbackends",
+    "gateway.networking.x-k8s.io_xbackendtrafficpolicies",
+    "gateway.networking.x-k8s.io_xmeshes",
+    "gateway.networking.x-k8s.io_xtelemetrypolicies"
 );

@@ -22,12 +22,12 @@ const ANY_HOST: &str = "localhost";
 #[derive(Debug, Default)]
 pub struct Certificates {
     made: BTreeMap<Name, Made>,
+    fresh: Vec<(Name, String)>,
 }
 
 #[derive(Debug)]
 struct Made {
     hosts: BTreeSet<String>,
-    pem: String,
     secret: Arc<Secret>,
 }
 
@@ -52,9 +52,9 @@ impl Certificates {
         Ok(secrets)
     }
 
-    /// Walks over what was made: the Secret's name, and its certificate in PEM.
-    pub fn made(&self) -> impl Iterator<Item = (&Name, &str)> {
-        self.made.iter().map(|(name, made)| (name, made.pem.as_str()))
+    /// Gives what was made since the last call: the Secret's name, and its certificate in PEM.
+    pub fn take_fresh(&mut self) -> Vec<(Name, String)> {
+        std::mem::take(&mut self.fresh)
     }
 
     fn make(&mut self, name: &Name, hosts: BTreeSet<String>) -> Result<Arc<Secret>, rcgen::Error> {
@@ -78,7 +78,8 @@ impl Certificates {
                 ("tls.key".to_owned(), value(&key.serialize_pem())),
             ]),
         });
-        self.made.insert(name.clone(), Made { hosts, pem, secret: Arc::clone(&secret) });
+        self.made.insert(name.clone(), Made { hosts, secret: Arc::clone(&secret) });
+        self.fresh.push((name.clone(), pem));
         Ok(secret)
     }
 }

@@ -145,8 +145,8 @@ impl Running {
             None => None,
         };
         let schemas = Arc::new(Schemas::bundled());
-        let mut intake = Intake::new(&options, &schemas);
-        let model = Arc::new(intake.last_good_model(&store));
+        let intake = Intake::new(&options, &schemas);
+        let model = Arc::new(intake::last_good_model(&store));
         let saver = Saver::start(store, |error| tracing::error!(%error, "last good model"))?;
         let (data_plane, publisher) =
             Embedded::start(options.proxy.clone(), Arc::clone(&model), saver).await?;

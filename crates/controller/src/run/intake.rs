@@ -27,6 +27,9 @@ pub(super) struct Intake {
     revived: Vec<Arc<AdmittedObject>>,
     problems: Vec<Problem>,
     complaints: Complaints,
+    /// What the files say.
+    files: Snapshot,
+    /// The same, with the certificates that are made.
     snapshot: Snapshot,
     remembered: Remembered,
     certificates: Option<Certificates>,
@@ -54,23 +57,12 @@ impl Intake {
             revived: Vec::new(),
             problems: Vec::new(),
             complaints: Complaints::default(),
+            files: Snapshot::default(),
             snapshot: Snapshot::default(),
             remembered: Remembered::open(options.state.join("objects.json")),
             certificates: options.generate_certificates.then(Certificates::default),
             certificate_folder: options.state.join("certificates"),
             looked: false,
-        }
-    }
-
-    /// Gives the model to begin with: the last good one, until the files have been looked at. So an
-    /// address that was served is served again at once, also when the files cannot be read.
-    pub(super) fn last_good_model(&mut self, store: &Store) -> Model {
-        match store.load() {
-            Ok(model) => model.unwrap_or_default(),
-            Err(error) => {
-                tracing::error!(%error, "the last good model is not used");
-                Model::default()
-            }
         }
     }
 
@@ -120,17 +112,18 @@ impl Intake {
         let put: Vec<AnyObject> = put.map(|object| object.object.clone()).collect();
         let gone = before().filter(|object| !still.contains(&Arc::as_ptr(object)));
         let removed: Vec<ObjectKey> = gone.map(|object| key(&object.object)).collect();
-        self.snapshot = self.snapshot.next(put, removed);
+        self.files = self.files.next(put, removed);
+        self.snapshot = self.files.clone();
         self.generate_certificates();
     }
 
     fn generate_certificates(&mut self) {
         let Some(certificates) = &mut self.certificates else { return };
-        match certificates.missing(&self.snapshot) {
-            Ok(secrets) => self.snapshot = self.snapshot.next(secrets, []),
+        match certificates.missing(&self.files) {
+            Ok(secrets) => self.snapshot = self.files.next(secrets, []),
             Err(error) => tracing::error!(%error, "making certificates"),
         }
-        for (name, pem) in certificates.made() {
+        for (name, pem) in certificates.take_fresh() {
             let file = format!("{}_{}.crt", name.namespace, name.name);
             let path = self.certificate_folder.join(file);
             let written =
@@ -142,6 +135,68 @@ impl Intake {
     }
 }
 
+/// Gives the model to begin with: the last good one, until the files have been looked at. So an address
+/// that was served is served again at once, also when the files cannot be read.
+pub(super) fn last_good_model(store: &Store) -> Model {
+    match store.load() {
+        Ok(model) => model.unwrap_or_default(),
+        Err(error) => {
+            tracing::error!(%error, "the last good model is not used");
+            Model::default()
+        }
+    }
+}
+
 fn key(object: &AnyObject) -> ObjectKey {
     ObjectKey { kind: object.kind(), name: Name::of(object.metadata()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drivers::embedded;
+    use std::time::Duration;
+
+    fn gateway(hostname: &str, label: &str) -> String {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{namespace: shop, name: web, labels: {{a: {label}}}}}
+spec:
+  gatewayClassName: fairway
+  listeners:
+  - {{name: https, protocol: HTTPS, port: 443, hostname: {hostname}, tls: {{certificateRefs: [{{name: tls}}]}}}}
+"
+        )
+    }
+
+    #[test]
+    fn a_made_certificate_follows_its_hosts_and_is_written_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options {
+            directory: folder.path().join("files"),
+            translate: fairway_translate::Settings::for_files(),
+            proxy: embedded::Settings::default(),
+            admin: None,
+            state: folder.path().join("state"),
+            status_dir: folder.path().join("status"),
+            generate_certificates: true,
+            drain: Duration::ZERO,
+        };
+        fs::create_dir_all(&options.directory).expect("made");
+        fs::create_dir_all(&options.state).expect("made");
+        let mut intake = Intake::new(&options, &Arc::new(Schemas::bundled()));
+        let written = options.state.join("certificates/shop_tls.crt");
+        let mut look = |hostname: &str, label: &str| {
+            let file = options.directory.join("gateway.yaml");
+            fs::write(file, gateway(hostname, label)).expect("written");
+            assert!(intake.look().changed);
+            fs::read_to_string(&written).ok()
+        };
+        let first = look("a.example", "one").expect("a certificate");
+        let other = look("b-example.test", "one").expect("a certificate");
+        assert_ne!(first, other, "the hosts are others");
+        fs::remove_file(&written).expect("it was there");
+        assert_eq!(look("b-example.test", "two"), None, "nothing about it has changed");
+    }
 }
