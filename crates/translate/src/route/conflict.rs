@@ -145,9 +145,6 @@ fn refuse(
 ) {
     let namespace = &outcome.key.name.namespace;
     let named = attach::named(&parent.parent, namespace, &ground.stage);
-    if !parent.conditions.holds(Condition::Accepted) {
-        return;
-    }
     let points = &ground.stage.points;
     let Some((listener, winner)) =
         named.iter().find_map(|point| lost.get_key_value(&points[*point].id))
@@ -157,6 +154,12 @@ fn refuse(
     let message = format!(
         "{winner} came first for some of the same hosts on {listener}: HTTPRoutes and GRPCRoutes cannot share a host"
     );
+    let accepted = parent.conditions.get(Condition::Accepted).cloned();
+    if let Some(known) = accepted.filter(|_| !parent.conditions.holds(Condition::Accepted)) {
+        // Refused for another fault, yet its answers with an error go too.
+        parent.conditions.replace(known.reason, format!("{}; {message}", known.message));
+        return;
+    }
     if named.iter().any(|point| counted.contains(point)) {
         // Served elsewhere; the wording that the specification asks for begins so.
         parent.conditions.say(Reason::DroppedRule, format!("Dropped Rule(s): {message}"));

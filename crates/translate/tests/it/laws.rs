@@ -22,7 +22,7 @@ use super::case::key;
 use super::world::{object, world};
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn plan(objects: &[AnyObject]) -> Plan {
