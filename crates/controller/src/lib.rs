@@ -1,7 +1,9 @@
 //! The loop and all I/O around the pure functions: sources, drivers, status, admin.
 #![forbid(unsafe_code)]
 
-// The loop.
+// The loops: on files, and on a cluster.
+pub mod cluster;
+pub mod leader;
 pub mod run;
 
 // Where objects come from.
@@ -12,6 +14,7 @@ pub mod sources;
 // Where models and statuses go, and what is shown.
 pub mod admin;
 pub mod drivers;
+pub mod events;
 pub mod metrics;
 pub mod status;
 pub mod view;

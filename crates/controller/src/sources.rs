@@ -5,6 +5,7 @@
 //! and remedy.
 
 pub mod admission;
+pub mod cluster;
 pub mod expiry;
 pub mod field;
 pub mod files;

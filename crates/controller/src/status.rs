@@ -14,6 +14,8 @@ use serde_json::{Value, from_value};
 
 use crate::view;
 
+pub mod cluster;
+
 /// A status: `apiVersion`, `kind`, `metadata` and `status` of one object.
 pub type Document = Value;
 

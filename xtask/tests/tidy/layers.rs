@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("proxy", &["model"]),
     ("controller", &["api", "model", "translate", "stream", "proxy"]),
     ("fairway", &["api", "model", "translate", "stream", "proxy", "controller"]),
+    ("lab", &["api", "model"]),
 ];
 
 /// Crates without clock, network, tasks, chance and logs, also through others' code.

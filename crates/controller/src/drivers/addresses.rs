@@ -1,0 +1,1 @@
+//! Claims addresses for Gateways, and tells their Services.

@@ -1,0 +1,1 @@
+//! The Proxy Operator: the objects that run a Gateway's proxies.

@@ -1,0 +1,1 @@
+//! Events: what happened to an object, for `kubectl describe`.

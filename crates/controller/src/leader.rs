@@ -1,0 +1,1 @@
+//! Which replica writes: leader election on a Lease.

@@ -1,0 +1,1 @@
+//! Writes statuses to the API server: only differences, and never over another writer.

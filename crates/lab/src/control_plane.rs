@@ -1,0 +1,1 @@
+//! etcd, kube-apiserver and kube-controller-manager: built, started, stopped.

@@ -1,0 +1,1 @@
+//! The Service forwarder: addresses of Services lead to ready endpoints, by nftables.

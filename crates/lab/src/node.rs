@@ -1,0 +1,1 @@
+//! A node without containers: pods as processes in network namespaces.
