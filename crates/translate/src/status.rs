@@ -22,8 +22,11 @@ use crate::verdict::{
 };
 
 mod conditions;
+mod remembered;
 
 use self::conditions::Stamp;
+use self::remembered::live_message;
+pub use self::remembered::remembered;
 
 /// What data planes say of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -374,7 +377,7 @@ impl Pen<'_> {
         }
         match self.outcomes.live.get(key).filter(|live| live.generation == generation) {
             Some(live) => {
-                conditions.say(Reason::Live, format!("live after {} ms", live.milliseconds));
+                conditions.say(Reason::Live, live_message(*live));
             }
             None => conditions.say(Reason::LivePending, "the data plane has not confirmed it yet"),
         }
