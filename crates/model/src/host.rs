@@ -37,6 +37,20 @@ pub enum WildcardDepth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HostRank(u8, u32);
 
+impl HostRank {
+    /// Gives its two parts, for another form than serde's; [`Self::from_parts`] takes them.
+    #[must_use]
+    pub const fn parts(self) -> (u8, u32) {
+        (self.0, self.1)
+    }
+
+    /// Puts together what [`Self::parts`] gave.
+    #[must_use]
+    pub const fn from_parts(parts: (u8, u32)) -> Self {
+        Self(parts.0, parts.1)
+    }
+}
+
 impl HostPattern {
     /// Parses the written form; `None` when it is not a hostname of that form.
     #[must_use]

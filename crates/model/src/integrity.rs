@@ -1,10 +1,7 @@
 //! Whether every Id in a model points to an entry.
 
-use crate::cluster::Authorities;
-use crate::gateway::{ListenerProtocol, TlsTermination};
-use crate::id::{ClusterId, SecretId};
-use crate::route::{BackendTarget, HttpAction, Rule};
-use crate::{Model, Route};
+use crate::Model;
+use crate::id::SecretId;
 
 /// An Id that no entry has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +23,7 @@ impl Model {
     pub fn check(&self) -> Result<(), Dangling> {
         for (id, gateway) in &self.gateways {
             let holder = || format!("gateway {id}");
-            self.secrets_exist(holder, gateway.client_certificate.as_slice())?;
+            self.secrets_exist(holder, gateway.secrets())?;
         }
         for (id, listener) in &self.listeners {
             let holder = || format!("listener {id}");
@@ -36,19 +33,7 @@ impl Model {
                 "gateway",
                 &listener.gateway,
             )?;
-            match &listener.protocol {
-                ListenerProtocol::Https(tls) | ListenerProtocol::TlsTerminate(tls) => {
-                    let TlsTermination { certificates, client_validation } = tls;
-                    self.secrets_exist(holder, certificates)?;
-                    if let Some(validation) = client_validation {
-                        self.secrets_exist(holder, &validation.authorities)?;
-                    }
-                }
-                ListenerProtocol::Http
-                | ListenerProtocol::TlsPassthrough
-                | ListenerProtocol::Tcp
-                | ListenerProtocol::Udp => {}
-            }
+            self.secrets_exist(holder, listener.secrets())?;
         }
         for (id, route) in &self.routes {
             let holder = || format!("route {id}");
@@ -56,16 +41,12 @@ impl Model {
                 let listener = &attachment.listener;
                 exists(self.listeners.contains_key(listener), holder, "listener", listener)?;
             }
-            for cluster in clusters_of(route) {
+            for cluster in route.clusters() {
                 exists(self.clusters.contains_key(cluster), holder, "cluster", cluster)?;
             }
         }
         for (id, cluster) in &self.clusters {
-            let bundles = match cluster.tls.as_ref().map(|tls| &tls.authorities) {
-                Some(Authorities::Bundles(bundles)) => bundles.as_slice(),
-                Some(Authorities::System) | None => &[],
-            };
-            self.secrets_exist(|| format!("cluster {id}"), bundles)?;
+            self.secrets_exist(|| format!("cluster {id}"), cluster.secrets())?;
         }
         for id in self.endpoints.keys() {
             let holder = || format!("endpoints of {id}");
@@ -77,9 +58,9 @@ impl Model {
     fn secrets_exist(
         &self,
         holder: impl Fn() -> String,
-        named: &[SecretId],
+        mut named: impl Iterator<Item = &SecretId>,
     ) -> Result<(), Dangling> {
-        named.iter().try_for_each(|id| exists(self.secrets.contains_key(id), &holder, "secret", id))
+        named.try_for_each(|id| exists(self.secrets.contains_key(id), &holder, "secret", id))
     }
 }
 
@@ -90,27 +71,4 @@ fn exists(
     id: &impl ToString,
 ) -> Result<(), Dangling> {
     if found { Ok(()) } else { Err(Dangling { holder: holder(), kind, missing: id.to_string() }) }
-}
-
-/// Gives the clusters that a route sends traffic to, mirrors included.
-fn clusters_of(route: &Route) -> Vec<&ClusterId> {
-    let mut targets: Vec<&BackendTarget> = Vec::new();
-    match &route.rule {
-        Rule::Http(rule) => match &rule.action {
-            HttpAction::Forward(forward) => {
-                targets.extend(forward.mirrors.iter().map(|mirror| &mirror.target));
-                for backend in &forward.backends {
-                    targets.push(&backend.target);
-                    targets.extend(backend.mirrors.iter().map(|mirror| &mirror.target));
-                }
-            }
-            HttpAction::Redirect(_) | HttpAction::Respond(_) | HttpAction::Fail(_) => {}
-        },
-        Rule::Stream(rule) => targets.extend(rule.backends.iter().map(|backend| &backend.target)),
-    }
-    let clusters = targets.into_iter().filter_map(|target| match target {
-        BackendTarget::Cluster(id) => Some(id),
-        BackendTarget::Fail(_) => None,
-    });
-    clusters.collect()
 }

@@ -11,6 +11,7 @@ pub mod filter;
 pub mod gateway;
 pub mod host;
 pub mod id;
+pub mod listener;
 pub mod matching;
 pub mod policy;
 pub mod route;
@@ -19,10 +20,12 @@ pub mod secret;
 // What is known about them as a whole.
 pub mod feature;
 pub mod integrity;
+mod references;
 
 // How they travel, and how they are searched.
 pub mod delta;
 pub mod select;
+pub mod slice;
 pub mod wire;
 
 use std::collections::BTreeMap;

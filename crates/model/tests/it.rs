@@ -9,6 +9,7 @@ mod it {
     mod delta;
     mod explain;
     mod select;
+    mod slice;
     mod update;
     mod wire;
 
