@@ -23,7 +23,7 @@ impl Model {
     pub fn check(&self) -> Result<(), Dangling> {
         for (id, gateway) in &self.gateways {
             let holder = || format!("gateway {id}");
-            self.secrets_exist(holder, gateway.secrets())?;
+            gateway.secrets().try_for_each(|id| self.secret_exists(holder, id))?;
         }
         for (id, listener) in &self.listeners {
             let holder = || format!("listener {id}");
@@ -33,7 +33,7 @@ impl Model {
                 "gateway",
                 &listener.gateway,
             )?;
-            self.secrets_exist(holder, listener.secrets())?;
+            listener.secrets().try_for_each(|id| self.secret_exists(holder, id))?;
         }
         for (id, route) in &self.routes {
             let holder = || format!("route {id}");
@@ -46,7 +46,9 @@ impl Model {
             }
         }
         for (id, cluster) in &self.clusters {
-            self.secrets_exist(|| format!("cluster {id}"), cluster.secrets())?;
+            cluster
+                .secrets()
+                .try_for_each(|id| self.secret_exists(|| format!("cluster {id}"), id))?;
         }
         for id in self.endpoints.keys() {
             let holder = || format!("endpoints of {id}");
@@ -55,12 +57,8 @@ impl Model {
         Ok(())
     }
 
-    fn secrets_exist(
-        &self,
-        holder: impl Fn() -> String,
-        mut named: impl Iterator<Item = &SecretId>,
-    ) -> Result<(), Dangling> {
-        named.try_for_each(|id| exists(self.secrets.contains_key(id), &holder, "secret", id))
+    fn secret_exists(&self, holder: impl Fn() -> String, id: &SecretId) -> Result<(), Dangling> {
+        exists(self.secrets.contains_key(id), holder, "secret", id)
     }
 }
 
