@@ -46,9 +46,8 @@ impl Model {
             }
         }
         for (id, cluster) in &self.clusters {
-            cluster
-                .secrets()
-                .try_for_each(|id| self.secret_exists(|| format!("cluster {id}"), id))?;
+            let holder = || format!("cluster {id}");
+            cluster.secrets().try_for_each(|secret| self.secret_exists(holder, secret))?;
         }
         for id in self.endpoints.keys() {
             let holder = || format!("endpoints of {id}");

@@ -4,8 +4,12 @@
 //! A slice holds the gateway, its listeners, the routes attached to them (with the attachments to other
 //! gateways' listeners cut off), and the clusters, endpoints and Secrets that these name. What is not cut is
 //! shared with the model. What nobody names is in no slice.
+#![expect(
+    clippy::disallowed_types,
+    reason = "maps that are only looked up in: their order reaches nothing"
+)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -52,8 +56,15 @@ struct Part<'a> {
     slice: Model,
 }
 
+/// Asked for each of ten thousand routes; never walked through.
+#[expect(
+    clippy::disallowed_types,
+    reason = "looked things up in only: no order of its own reaches the slices"
+)]
+type Lookup<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;
+
 /// Which parts, by their number, want an entry. Hardly ever more than one.
-type Wanted<'a, K> = HashMap<&'a K, Vec<usize>, foldhash::fast::FixedState>;
+type Wanted<'a, K> = Lookup<&'a K, Vec<usize>>;
 
 fn want<'a, K: Eq + Hash>(wanted: &mut Wanted<'a, K>, id: &'a K, part: usize) {
     let parts = wanted.entry(id).or_default();
@@ -69,8 +80,8 @@ fn cut(
     wanted: impl Fn(&GatewayId) -> bool,
 ) -> Vec<(GatewayId, Model)> {
     let mut parts = Vec::new();
-    let mut numbers: HashMap<&str, usize, foldhash::fast::FixedState> = HashMap::default();
-    let mut secrets: Wanted<'_, SecretId> = HashMap::default();
+    let mut numbers: Lookup<&str, usize> = Lookup::default();
+    let mut secrets: Wanted<'_, SecretId> = Lookup::default();
     for (id, gateway) in model.gateways.iter().filter(|(id, _)| wanted(id)) {
         let number = parts.len();
         numbers.insert(id.as_str(), number);
@@ -98,9 +109,9 @@ fn cut(
 fn cut_routes<'a>(
     model: &'a Model,
     parts: &mut [Part<'_>],
-    listeners: &HashMap<&str, usize, foldhash::fast::FixedState>,
+    listeners: &Lookup<&str, usize>,
 ) -> Wanted<'a, ClusterId> {
-    let mut clusters: Wanted<'_, ClusterId> = HashMap::default();
+    let mut clusters: Wanted<'_, ClusterId> = Lookup::default();
     let part_of = |listener: &str| listeners.get(listener).copied();
     let mut owners: Vec<usize> = Vec::new();
     for (id, route) in &model.routes {

@@ -62,7 +62,7 @@ proptest! {
         let before = slices(&old, None);
         let with = slices(&new, Some(&before));
         prop_assert_eq!(&with, &slices(&new, None));
-        let again = slices(&new.clone(), Some(&with));
+        let again = slices(&new, Some(&with));
         for (id, slice) in &again {
             prop_assert!(Arc::ptr_eq(slice, &with[id]), "{} was made anew", id);
         }
