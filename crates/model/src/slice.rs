@@ -4,10 +4,6 @@
 //! A slice holds the gateway, its listeners, the routes attached to them (with the attachments to other
 //! gateways' listeners cut off), and the clusters, endpoints and Secrets that these name. What is not cut is
 //! shared with the model. What nobody names is in no slice.
-#![expect(
-    clippy::disallowed_types,
-    reason = "maps that are only looked up in: their order reaches nothing"
-)]
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
