@@ -17,7 +17,7 @@ use crate::backend::{endpoints::endpoints, tls, tls::TlsStage};
 use crate::ground::Ground;
 use crate::listener::certificate::{KeyMemo, Keyring};
 use crate::listener::{Draft, ListenerStage, ParentKey, Staged, stage};
-use crate::object::{Kind, Name};
+use crate::object::{Kind, Name, ObjectKey};
 use crate::route::conflict::settle;
 use crate::route::{RouteOutcome, lower_all};
 use crate::settings::Settings;
@@ -34,6 +34,9 @@ pub struct Plan {
     /// Addresses that each gateway shall have: served already, or to be claimed first
     /// ([`Settings::claims`]).
     pub addresses: BTreeMap<GatewayId, Vec<IpAddr>>,
+    /// Secrets and ConfigMaps that objects of ours name and may name, whether they exist or not: what has
+    /// to be read, and no more.
+    pub wanted: BTreeSet<ObjectKey>,
     memo: Memo,
 }
 
@@ -88,11 +91,12 @@ pub fn translate(
     });
     let addresses = addresses.collect();
     let verdicts = verdicts(&ground, staged, all);
+    let (keys, wanted) = keyring.finish();
     let memo = Memo {
         settings: settings.clone(),
         stage: ground.stage,
         tls: ground.tls,
-        keys: keyring.into_memo(),
+        keys,
         outcomes,
         settled,
         grants: Arc::clone(&snapshot.reference_grants),
@@ -101,7 +105,7 @@ pub fn translate(
         services: Arc::clone(&snapshot.services),
         slices: Arc::clone(&snapshot.slices_of),
     };
-    Plan { model, verdicts, addresses, memo }
+    Plan { model, verdicts, addresses, wanted, memo }
 }
 
 /// Takes the value of the plan before where it is the same, so that what stands on it is known to be

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::object::{Kind, Name};
+use crate::object::{Kind, Name, ObjectKey};
 use crate::snapshot::{Snapshot, Table};
 
 /// Who asks.
@@ -25,7 +25,7 @@ pub(crate) struct Found<T> {
 pub(crate) enum Unresolved {
     /// No ReferenceGrant allows it. Nothing is said about whether the object exists.
     NotPermitted(String),
-    /// There is no such object.
+    /// There is no such object, or it cannot be read.
     NotFound(String),
 }
 
@@ -51,7 +51,15 @@ pub(crate) fn resolve<T>(
     }
     match table.get(&name) {
         Some(object) => Ok(Found { object: Arc::clone(object), name }),
-        None => Err(Unresolved::NotFound(format!("{} {name} does not exist", kind.name()))),
+        None => Err(Unresolved::NotFound(missing(snapshot, ObjectKey { kind, name }))),
+    }
+}
+
+/// What cannot be read is not said to be missing.
+fn missing(snapshot: &Snapshot, key: ObjectKey) -> String {
+    match snapshot.unreadable.get(&key) {
+        Some(why) => format!("{key} {why}"),
+        None => format!("{key} does not exist"),
     }
 }
 

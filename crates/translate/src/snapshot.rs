@@ -1,10 +1,11 @@
 //! All objects at one moment, immutable and indexed. A snapshot is cheap to make from the one before:
 //! tables without a change are shared, and `translate` sees by a pointer that nothing happened in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fairway_api::AnyObject;
+use fairway_api::meta::ObjectMeta;
 use fairway_api::{core, gateway, grant, ingress, own, policy, route};
 
 use crate::object::{Kind, Name, ObjectKey};
@@ -21,6 +22,9 @@ macro_rules! snapshot {
                 #[doc = concat!("All objects of kind [`", stringify!($variant), "`](Kind::", stringify!($variant), ").")]
                 pub $field: Table<$object>,
             )+
+            /// Objects that are asked for and cannot be read, with the second half of a sentence that begins
+            /// with the object and says why, and what would help.
+            pub unreadable: Arc<BTreeMap<ObjectKey, Arc<str>>>,
             /// EndpointSlices by the Service they belong to, each list in order of their names.
             pub slices_of: Arc<BTreeMap<Name, Vec<Arc<core::EndpointSlice>>>>,
         }
@@ -55,6 +59,41 @@ macro_rules! snapshot {
                     | Kind::XTelemetryPolicy
                     | Kind::Node => {}
                 }
+            }
+
+            /// Every kind that a snapshot holds.
+            pub const KINDS: &'static [Kind] = &[$(Kind::$variant,)+];
+
+            /// Gives the metadata of an object, if it is there.
+            #[must_use]
+            pub fn metadata(&self, key: &ObjectKey) -> Option<&ObjectMeta> {
+                match key.kind {
+                    $(Kind::$variant => self.$field.get(&key.name).map(|object| &object.metadata),)+
+                    Kind::XBackend
+                    | Kind::XBackendTrafficPolicy
+                    | Kind::XMesh
+                    | Kind::XTelemetryPolicy
+                    | Kind::Node => None,
+                }
+            }
+
+            /// Gives the names of all objects of a kind.
+            #[must_use]
+            pub fn names(&self, kind: Kind) -> BTreeSet<Name> {
+                match kind {
+                    $(Kind::$variant => self.$field.keys().cloned().collect(),)+
+                    Kind::XBackend
+                    | Kind::XBackendTrafficPolicy
+                    | Kind::XMesh
+                    | Kind::XTelemetryPolicy
+                    | Kind::Node => BTreeSet::new(),
+                }
+            }
+
+            /// Gives how many objects there are, of all kinds.
+            #[must_use]
+            pub fn count(&self) -> usize {
+                [$(self.$field.len(),)+].iter().sum()
             }
 
             /// Says whether an object is there.

@@ -11,4 +11,5 @@ mod it {
     mod golden;
     mod laws;
     mod memo;
+    mod wanted;
 }

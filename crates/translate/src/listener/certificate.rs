@@ -1,16 +1,16 @@
 //! From references to key material: certificates in Secrets, authorities in ConfigMaps. Parsing is what
 //! costs, so the result of each object is kept as long as the object is the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fairway_api::core::{ConfigMap, Secret};
 use fairway_model::SecretId;
 
-use crate::object::{Kind, Name, slug};
-use crate::refs::{Asker, Unresolved, resolve};
+use crate::object::{Kind, Name, ObjectKey, slug};
+use crate::refs::{Asker, Found, Unresolved, resolve};
 use crate::secret;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Table};
 
 /// Key material with its Id in the model.
 pub(crate) type Key = (SecretId, Arc<fairway_model::Secret>);
@@ -61,16 +61,33 @@ pub(crate) struct Keyring<'a> {
     snapshot: &'a Snapshot,
     before: Option<&'a KeyMemo>,
     known: KeyMemo,
+    wanted: BTreeSet<ObjectKey>,
 }
 
 impl<'a> Keyring<'a> {
     pub(crate) fn new(snapshot: &'a Snapshot, before: Option<&'a KeyMemo>) -> Self {
-        Self { snapshot, before, known: KeyMemo::default() }
+        Self { snapshot, before, known: KeyMemo::default(), wanted: BTreeSet::new() }
     }
 
-    /// Gives what the next plan may take over.
-    pub(crate) fn into_memo(self) -> KeyMemo {
-        self.known
+    /// Gives what the next plan may take over, and the objects that were asked for with permission, whether
+    /// they are there or not.
+    pub(crate) fn finish(self) -> (KeyMemo, BTreeSet<ObjectKey>) {
+        (self.known, self.wanted)
+    }
+
+    fn resolve<T>(
+        &mut self,
+        asker: Asker<'_>,
+        kind: Kind,
+        table: &Table<T>,
+        (namespace, name): (Option<&str>, &str),
+    ) -> Result<Found<T>, Unresolved> {
+        let result = resolve(self.snapshot, asker, kind, table, (namespace, name));
+        if !matches!(result, Err(Unresolved::NotPermitted(_))) {
+            let name = Name::new(namespace.unwrap_or(asker.namespace), name);
+            self.wanted.insert(ObjectKey { kind, name });
+        }
+        result
     }
 
     /// Finds a certificate with its key, in a Secret.
@@ -84,7 +101,7 @@ impl<'a> Keyring<'a> {
             return Err(wrong_kind(group, kind, "a certificate is a Secret"));
         }
         let table = &self.snapshot.secrets;
-        let found = resolve(self.snapshot, asker, Kind::Secret, table, (namespace, name))?;
+        let found = self.resolve(asker, Kind::Secret, table, (namespace, name))?;
         let before = self.before.map(|memo| &memo.certificates);
         let known = &mut self.known.certificates;
         let result = look_up(known, before, &found.name, &found.object, check_certificate);
@@ -104,7 +121,7 @@ impl<'a> Keyring<'a> {
             return Err(wrong_kind(group, kind, "authorities are a ConfigMap"));
         }
         let table = &self.snapshot.config_maps;
-        let found = resolve(self.snapshot, asker, Kind::ConfigMap, table, (namespace, name))?;
+        let found = self.resolve(asker, Kind::ConfigMap, table, (namespace, name))?;
         let before = self.before.map(|memo| &memo.bundles);
         let known = &mut self.known.bundles;
         let result = look_up(known, before, &found.name, &found.object, check_bundle);

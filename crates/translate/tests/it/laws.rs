@@ -36,6 +36,7 @@ fn next(snapshot: &Snapshot, previous: Option<&Plan>) -> Plan {
 fn same(one: &Plan, other: &Plan) -> Result<(), TestCaseError> {
     prop_assert_eq!(&one.verdicts, &other.verdicts);
     prop_assert_eq!(&one.addresses, &other.addresses);
+    prop_assert_eq!(&one.wanted, &other.wanted);
     prop_assert_eq!(&one.model, &other.model);
     prop_assert!(wire::encode(&one.model) == wire::encode(&other.model), "the bytes differ");
     Ok(())

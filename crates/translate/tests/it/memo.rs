@@ -33,6 +33,7 @@ fn a_plan_is_the_same_with_and_without_the_one_before() {
             let again = plan(&case, &without.next([object.clone()], []), Some(&before));
             assert_eq!(again.model, expected.model, "{name}: {key} came");
             assert_eq!(again.verdicts, expected.verdicts, "{name}: {key} came");
+            assert_eq!(again.wanted, expected.wanted, "{name}: {key} came");
             let gone = plan(&case, &without, Some(&expected));
             assert_eq!(shown(&gone), shown(&before), "{name}: {key} went");
         }
