@@ -7,6 +7,7 @@ mod cargo;
 mod crds;
 mod golden;
 mod install;
+mod lab;
 mod steps;
 mod tally;
 
@@ -36,6 +37,9 @@ enum Chore {
     Crds,
     /// Run the golden cases of `translate`, or write what they expect anew.
     Golden(golden::Arguments),
+    /// Start, use and stop a real API server on this machine: `cargo xtask lab up`. Needs root and Go.
+    #[command(disable_help_flag = true)]
+    Lab(lab::Arguments),
     /// Run a benchmark, with optimised builds.
     Bench(bench::Arguments),
 }
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Chore::Tidy => steps::tidy(),
         Chore::Crds => crds::write(),
         Chore::Golden(arguments) => golden::run(&arguments),
+        Chore::Lab(arguments) => lab::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
     };
     done.unwrap_or_else(|error| {

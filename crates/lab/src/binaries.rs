@@ -1,0 +1,137 @@
+//! The programs of the lab, built from the pinned Go modules of `lab/`. Built once: a folder named by
+//! what they are built from holds them.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// A program: its name, and the Go package that it is.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("etcd", "go.etcd.io/etcd/server/v3"),
+    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+    ("echo-basic", "sigs.k8s.io/gateway-api/conformance/echo-basic"),
+];
+
+/// Release of Kubernetes. Clients refuse a server that does not know its own version.
+const KUBERNETES: &str = "v1.36.3";
+
+/// Why the programs are not there.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Go is missing.
+    #[error("the lab is built with Go 1.26 or newer, and `go` cannot be run: {0}; see go.dev/dl")]
+    Go(io::Error),
+    /// A program does not build.
+    #[error("building {program} failed; what `go build` said stands above")]
+    Build {
+        /// Which.
+        program: &'static str,
+    },
+    /// The folder for them.
+    #[error("{path}: {source}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The built programs.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    folder: PathBuf,
+}
+
+impl Binaries {
+    /// Builds what is missing, and tells about each on standard error.
+    ///
+    /// # Errors
+    /// Go is missing, or a program does not build.
+    pub fn build() -> Result<Self, BuildError> {
+        let module = root().join("lab");
+        let folder = target().join("lab").join(key(&module)?);
+        fs::create_dir_all(&folder)
+            .map_err(|source| BuildError::Folder { path: folder.clone(), source })?;
+        for &(program, package) in PROGRAMS {
+            let path = folder.join(program);
+            if !path.is_file() {
+                build(&module, program, package, &path)?;
+            }
+        }
+        Ok(Self { folder })
+    }
+
+    /// Gives the path of one.
+    #[must_use]
+    pub fn path(&self, program: &str) -> PathBuf {
+        self.folder.join(program)
+    }
+}
+
+/// The project's folder: the lab never leaves it.
+#[must_use]
+pub fn root() -> &'static Path {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
+    ours.parent().and_then(Path::parent).unwrap_or(ours)
+}
+
+/// The folder that cargo builds into.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Names what the programs are built from.
+fn key(module: &Path) -> Result<String, BuildError> {
+    let mut hasher = DefaultHasher::new();
+    for file in ["go.mod", "go.sum"] {
+        let path = module.join(file);
+        let text = fs::read(&path).map_err(|source| BuildError::Folder { path, source })?;
+        text.hash(&mut hasher);
+    }
+    let version = Command::new("go").arg("version").output().map_err(BuildError::Go)?;
+    version.stdout.hash(&mut hasher);
+    flags().hash(&mut hasher);
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn flags() -> String {
+    let versions = ["component-base", "client-go/pkg"];
+    let set = versions.map(|name| format!("-X k8s.io/{name}/version.gitVersion={KUBERNETES}"));
+    format!("-s -w {}", set.join(" "))
+}
+
+fn build(
+    module: &Path,
+    program: &'static str,
+    package: &str,
+    path: &Path,
+) -> Result<(), BuildError> {
+    tracing::info!("building {program}");
+    let began = Instant::now();
+    // Another lab may build the same: the one that is done first is as good.
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    let status = Command::new("go")
+        .args(["build", "-trimpath", "-ldflags", &flags(), "-o"])
+        .arg(&draft)
+        .arg(package)
+        .current_dir(module)
+        .env("CGO_ENABLED", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .map_err(BuildError::Go)?;
+    if !status.success() {
+        return Err(BuildError::Build { program });
+    }
+    fs::rename(&draft, path)
+        .map_err(|source| BuildError::Folder { path: path.to_owned(), source })?;
+    tracing::info!("built {program} in {:.0} s", began.elapsed().as_secs_f64());
+    Ok(())
+}
