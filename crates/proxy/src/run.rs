@@ -97,7 +97,7 @@ impl Proxy {
         let room = Arc::new(Room::new(&settings.limits));
         let (threads, data) = thread::start(&settings, &metrics, &room)?;
         let (outcomes, _) = watch::channel(Arc::default());
-        let control = Mutex::default();
+        let control = Mutex::new(Control::new(&settings));
         let shared = Arc::new(Shared { settings, threads, metrics, control, outcomes });
         let (retrying, stopped) = mpsc::channel();
         let retry = {

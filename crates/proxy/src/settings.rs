@@ -1,6 +1,7 @@
 //! What whoever runs the data plane may set: threads, ports, limits and time-outs that no route sets.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,12 @@ use std::time::Duration;
 pub struct Settings {
     /// Data threads, at least 1. Default: one for each core this process may use.
     pub threads: usize,
+    /// Bound instead of the gateways' own addresses, also while a gateway has none: in a pod, whose
+    /// address is not the gateway's. Default: none.
+    pub addresses: Option<Vec<IpAddr>>,
+    /// Binds [`container_port`](fairway_model::listener::container_port) instead of each declared
+    /// port, since those below 1024 need a privilege. Default: no.
+    pub container_ports: bool,
     /// Added to each declared port to get the port that is bound. Default: 0.
     pub port_offset: u16,
     /// Binds a port of the kernel's choice instead of each declared one; [`crate::Proxy::bound`]
@@ -26,6 +33,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            addresses: None,
+            container_ports: false,
             port_offset: 0,
             ephemeral_ports: false,
             limits: Limits::default(),

@@ -8,12 +8,8 @@ use std::sync::Arc;
 use fairway_model::{Model, delta};
 use tokio::sync::mpsc;
 
+pub use crate::Closed;
 use crate::{Ack, Update};
-
-/// The other side of the stream is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the other side of the configuration stream is gone")]
-pub struct Closed;
 
 /// The controller's end.
 #[derive(Debug)]
@@ -72,26 +68,18 @@ impl Publisher {
     }
 }
 
-impl Subscriber {
-    /// Gives the model as the updates so far have made it.
-    #[must_use]
-    pub fn model(&self) -> &Arc<Model> {
+impl crate::Subscriber for Subscriber {
+    fn model(&self) -> &Arc<Model> {
         &self.model
     }
 
-    /// Waits for the next update and applies it to [`Subscriber::model`]. `None` when the publisher
-    /// is gone: the data plane goes on with what it has.
-    pub async fn next(&mut self) -> Option<Update> {
+    async fn next(&mut self) -> Option<Update> {
         let update = self.updates.recv().await?;
         delta::apply(Arc::make_mut(&mut self.model), update.delta.clone());
         Some(update)
     }
 
-    /// Says what became of an update.
-    ///
-    /// # Errors
-    /// The publisher is gone.
-    pub async fn acknowledge(&mut self, ack: Ack) -> Result<(), Closed> {
+    async fn acknowledge(&mut self, ack: Ack) -> Result<(), Closed> {
         self.acks.send(ack).await.map_err(|_closed| Closed)
     }
 }
@@ -99,6 +87,7 @@ impl Subscriber {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Subscriber as _;
     use fairway_model::{Gateway, GatewayId};
 
     fn model(names: &[&str]) -> Arc<Model> {

@@ -1,5 +1,6 @@
-//! The data plane in this process, at the end of the in-process stream: it takes updates, applies them,
-//! keeps the last good model on disk, and acknowledges.
+//! The data plane in this process, at the end of a stream: it takes updates, applies them, keeps the last
+//! good model on disk, and acknowledges. Under `fairway run` the stream's other end is in this process too;
+//! `fairway proxy` hangs it on the network.
 
 mod metrics;
 
@@ -7,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairway_model::Model;
+use fairway_model::{ListenerId, Model};
 use fairway_proxy::{Applied, ListenerOutcome, Outcomes, Proxy};
-use fairway_stream::in_process::{Publisher, Subscriber, connect};
+use fairway_stream::in_process::{Publisher, connect};
 use fairway_stream::store::Saver;
-use fairway_stream::{Ack, Resource};
+use fairway_stream::{Ack, Resource, Subscriber};
 use prometheus_client::collector::Collector;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -37,18 +38,42 @@ impl Embedded {
         model: Arc<Model>,
         saver: Saver,
     ) -> Result<(Self, Publisher), StartError> {
+        let (publisher, subscriber) = connect(model);
+        // Here whoever publishes looks at the listeners for itself.
+        let serving = Serving { subscriber, saver, tells_of_listeners: false };
+        Ok((Self::serve(settings, serving).await?, publisher))
+    }
+
+    /// Starts the data plane with the subscriber's model, and follows it. What becomes of the listeners
+    /// between two updates is acknowledged as well.
+    ///
+    /// # Errors
+    /// The system has no resources for its threads.
+    pub async fn follow(
+        settings: Settings,
+        subscriber: impl Subscriber,
+        saver: Saver,
+    ) -> Result<Self, StartError> {
+        Self::serve(settings, Serving { subscriber, saver, tells_of_listeners: true }).await
+    }
+
+    async fn serve(
+        settings: Settings,
+        serving: Serving<impl Subscriber>,
+    ) -> Result<Self, StartError> {
         let proxy = Arc::new(Proxy::start(settings)?);
+        let model = Arc::clone(serving.subscriber.model());
         if *model != Model::default() {
             let first = fairway_model::delta::diff(&Model::default(), &model);
             apply(&proxy, &model, first).await;
         }
-        let (publisher, subscriber) = connect(model);
-        let task = tokio::spawn(serve(Arc::clone(&proxy), subscriber, saver));
-        Ok((Self { proxy, task }, publisher))
+        let task = tokio::spawn(serving.run(Arc::clone(&proxy)));
+        Ok(Self { proxy, task })
     }
 
     /// Gives what tells of the listeners, also between two models.
-    pub(crate) fn listeners(&self) -> Listeners {
+    #[must_use]
+    pub fn listeners(&self) -> Listeners {
         Listeners(self.proxy.outcomes())
     }
 
@@ -59,7 +84,8 @@ impl Embedded {
         Box::new(metrics::Counts(move || proxy.metrics()))
     }
 
-    /// Takes no new connections, lets those that there are end in good order, and ends.
+    /// Takes no new connections, lets those that there are end in good order, and ends. The stream's other end
+    /// must be gone.
     pub async fn drain(self, deadline: Duration) {
         let Self { proxy, task } = self;
         let drained = tokio::task::spawn_blocking(move || proxy.drain(deadline)).await;
@@ -74,18 +100,18 @@ impl Embedded {
 }
 
 /// Tells where the listeners really are.
-pub(crate) struct Listeners(watch::Receiver<Arc<Outcomes>>);
+pub struct Listeners(watch::Receiver<Arc<Outcomes>>);
 
 impl Listeners {
     /// Waits until something has changed; for ever when the data plane is gone.
-    pub(crate) async fn changed(&mut self) {
+    pub async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
     /// Gives how it is now.
-    pub(crate) fn now(&mut self) -> Bound {
+    pub fn now(&mut self) -> Bound {
         let outcomes = Arc::clone(&self.0.borrow_and_update());
         let one = |outcome: &ListenerOutcome| match outcome {
             ListenerOutcome::Serving { addresses } => {
@@ -99,20 +125,56 @@ impl Listeners {
     }
 }
 
-async fn serve(proxy: Arc<Proxy>, mut subscriber: Subscriber, saver: Saver) {
-    while let Some(update) = subscriber.next().await {
-        let model = Arc::clone(subscriber.model());
-        let Some(applied) = apply(&proxy, &model, update.delta).await else { return };
-        saver.submit(model);
-        let ack = Ack { sequence: update.sequence, refused: refused(&applied) };
-        if subscriber.acknowledge(ack).await.is_err() {
-            return;
+/// What the data plane's task works on.
+struct Serving<S> {
+    subscriber: S,
+    saver: Saver,
+    tells_of_listeners: bool,
+}
+
+impl<S: Subscriber> Serving<S> {
+    /// Serves until the other end is gone, or applying a model panicked: then what is served goes on.
+    async fn run(self, proxy: Arc<Proxy>) {
+        let Self { mut subscriber, saver, tells_of_listeners } = self;
+        let mut outcomes = proxy.outcomes();
+        let mut ack = Ack::default();
+        loop {
+            tokio::select! {
+                update = subscriber.next() => {
+                    let Some(update) = update else { break };
+                    let model = Arc::clone(subscriber.model());
+                    ack.sequence = update.sequence;
+                    // An empty update only asks how things stand.
+                    if !update.delta.is_empty() || update.sequence == 1 {
+                        let Some(applied) = apply(&proxy, &model, update.delta).await else { return };
+                        saver.submit(model);
+                        ack.refused = refused(&applied);
+                    }
+                }
+                changed = outcomes.changed(), if tells_of_listeners => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
+            }
+            ack.listeners = listeners(&outcomes.borrow_and_update());
+            if subscriber.acknowledge(ack.clone()).await.is_err() {
+                break;
+            }
+        }
+        // Waits for the disk, away from the runtime's threads.
+        if let Err(error) = tokio::task::spawn_blocking(move || drop(saver)).await {
+            tracing::error!(%error, "saving the last good model");
         }
     }
-    // Waits for the disk, away from the runtime's threads.
-    if let Err(error) = tokio::task::spawn_blocking(move || drop(saver)).await {
-        tracing::error!(%error, "saving the last good model");
-    }
+}
+
+fn listeners(outcomes: &Outcomes) -> BTreeMap<ListenerId, Result<(), String>> {
+    let one = |outcome: &ListenerOutcome| match outcome {
+        ListenerOutcome::Serving { .. } => Ok(()),
+        ListenerOutcome::Failed { error, .. } => Err(error.clone()),
+    };
+    outcomes.iter().map(|(id, outcome)| (id.clone(), one(outcome))).collect()
 }
 
 /// `None` when applying it panicked: then the data plane goes on with what it has.

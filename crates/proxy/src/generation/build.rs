@@ -1,6 +1,7 @@
 //! Builds the next generation from a model and what changed in it, and keeps what outlives generations.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use fairway_model::cluster::Authorities;
@@ -26,6 +27,8 @@ pub(crate) struct Refused {
 /// What is kept from generation to generation.
 #[derive(Default)]
 pub(crate) struct Builder {
+    /// Bound instead of the gateways' own.
+    addresses: Option<Vec<IpAddr>>,
     secrets: Secrets,
     tickets: Tickets,
     routes: RouteStates,
@@ -35,6 +38,11 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
+    /// Begins; `addresses`, if given, are bound instead of the gateways' own.
+    pub(crate) fn new(addresses: Option<Vec<IpAddr>>) -> Self {
+        Self { addresses, ..Self::default() }
+    }
+
     /// Builds the generation after `before`, to whose model `delta` leads from that of `before`. It
     /// costs about what the change costs.
     pub(crate) fn build(
@@ -51,7 +59,7 @@ impl Builder {
         let table = before.table.update(model, delta, &mut |id, route| routes.state(id, route));
         let mut ports = Arc::clone(&before.ports);
         if !delta.gateways.is_empty() || !delta.listeners.is_empty() {
-            let (wanted, conflicts) = port::wanted(model);
+            let (wanted, conflicts) = port::wanted(model, self.addresses.as_deref());
             ports = Arc::new(wanted);
             self.conflicts = conflicts;
         }

@@ -49,7 +49,12 @@ pub(crate) enum PortKind {
 
 /// Gives the sockets that a model wants, and the listeners that cannot have theirs, with the reason.
 /// `translate` has settled all conflicts within a gateway; gateways may still be given one address.
-pub(super) fn wanted(model: &Model) -> (Map<SocketKey, Arc<Port>>, BTreeMap<ListenerId, String>) {
+///
+/// `addresses`, if given, stand for those of all gateways.
+pub(super) fn wanted(
+    model: &Model,
+    addresses: Option<&[IpAddr]>,
+) -> (Map<SocketKey, Arc<Port>>, BTreeMap<ListenerId, String>) {
     let mut ports: BTreeMap<(&GatewayId, u16, Transport), Port> = BTreeMap::new();
     let mut refused = BTreeMap::new();
     for (id, listener) in &model.listeners {
@@ -73,8 +78,8 @@ pub(super) fn wanted(model: &Model) -> (Map<SocketKey, Arc<Port>>, BTreeMap<List
     let mut sockets: Map<SocketKey, Arc<Port>> = Map::default();
     for ((gateway, number, transport), port) in ports {
         let port = Arc::new(port);
-        let addresses = model.gateways.get(gateway).map(|gateway| gateway.addresses.as_slice());
-        for &address in addresses.unwrap_or_default() {
+        let own = || model.gateways.get(gateway).map(|gateway| gateway.addresses.as_slice());
+        for &address in addresses.or_else(own).unwrap_or_default() {
             let key = SocketKey { address, port: number, transport };
             let owner = sockets.entry(key).or_insert_with(|| Arc::clone(&port));
             if owner.gateway != *gateway {

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use fairway_model::listener::container_port;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::{Bound, reason};
@@ -25,7 +26,8 @@ pub(super) fn all(key: SocketKey, settings: &Settings) -> Result<(SocketAddr, Ve
     let port = if settings.ephemeral_ports {
         0
     } else {
-        key.port.checked_add(settings.port_offset).ok_or_else(|| {
+        let port = if settings.container_ports { container_port(key.port) } else { key.port };
+        port.checked_add(settings.port_offset).ok_or_else(|| {
             format!("binding {} port {}: the port offset leads past 65535", key.address, key.port)
         })?
     };

@@ -28,6 +28,10 @@ pub(super) struct Control {
 }
 
 impl Control {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { builder: Builder::new(settings.addresses.clone()), ..Self::default() }
+    }
+
     pub(super) fn generation(&self) -> &Arc<Generation> {
         &self.generation
     }

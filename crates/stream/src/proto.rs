@@ -1,0 +1,10 @@
+//! What the build makes of `proto/`: the messages, and both ends of the service.
+#![expect(
+    clippy::allow_attributes_without_reason,
+    clippy::allow_attributes,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "generated"
+)]
+
+tonic::include_proto!("fairway.v1");
