@@ -4,3 +4,4 @@
 pub mod addresses;
 pub mod embedded;
 pub mod fleet;
+pub mod identity;

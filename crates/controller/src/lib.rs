@@ -18,3 +18,6 @@ pub mod events;
 pub mod metrics;
 pub mod status;
 pub mod view;
+
+/// Who we are to the API server, as the manager of fields and the reporter of events.
+pub const FIELD_MANAGER: &str = "fairway-controller";

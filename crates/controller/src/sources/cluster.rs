@@ -33,6 +33,7 @@ use pace::Quiet;
 use store::Store;
 
 pub use guard::Cause;
+pub use kinds::object_path;
 
 /// What is read of a cluster, and how.
 #[derive(Clone, Debug)]
@@ -149,6 +150,8 @@ pub struct Taken {
     pub held: Vec<Withheld>,
     /// Kinds that the cluster does not have, or not in a version that is understood.
     pub missing: BTreeSet<Kind>,
+    /// Kinds whose CustomResourceDefinition is being deleted.
+    pub ending: BTreeSet<Kind>,
     /// Rights that are missing.
     pub denied: Vec<Denied>,
     /// Objects that make no sense.
@@ -288,6 +291,7 @@ impl Source {
             objects: snapshot.count(),
             held: held.collect(),
             missing: self.missing(),
+            ending: self.store.ends().clone(),
             denied: kinds_denied.chain(self.ones.denied()).collect(),
             undecoded: undecoded.collect(),
             synced: self.is_synced(),

@@ -51,6 +51,19 @@ pub(super) fn path_of(key: &ObjectKey) -> Option<String> {
     Some(format!("{}/namespaces/{namespace}/{}", root(key.kind, version), key.kind.plural()))
 }
 
+/// Gives the path of one object in the version that is preferred; `None` when no object can have such a name.
+#[must_use]
+pub fn object_path(key: &ObjectKey) -> Option<String> {
+    let Name { namespace, name } = &key.name;
+    if !is_name(name) || !(namespace.is_empty() || is_name(namespace)) {
+        return None;
+    }
+    let root = root(key.kind, key.kind.versions().first()?);
+    let inside =
+        if namespace.is_empty() { String::new() } else { format!("/namespaces/{namespace}") };
+    Some(format!("{root}{inside}/{}/{name}", key.kind.plural()))
+}
+
 fn root(kind: Kind, version: &str) -> String {
     if kind.group().is_empty() {
         format!("/api/{version}")
