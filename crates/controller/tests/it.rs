@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod it {
+    mod cluster_api;
+    mod cluster_source;
     mod run;
     mod source_admission;
     mod source_defaults;

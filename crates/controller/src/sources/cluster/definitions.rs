@@ -41,6 +41,12 @@ pub(super) struct Definitions {
 }
 
 impl Definitions {
+    /// Takes note that a definition is being deleted. Says whether it is known.
+    fn end(&mut self, kind: Kind) -> bool {
+        let known = self.kinds.get_mut(&kind);
+        known.map(|definition| definition.ending = true).is_some()
+    }
+
     /// Gives the release of Gateway API's definitions: that of GatewayClass, which people install first.
     pub(super) fn bundle_version(&self) -> Option<Arc<str>> {
         let of = |definition: &Definition| definition.bundle_version.clone();
@@ -78,6 +84,8 @@ pub(super) async fn run(client: Client, timing: Timing, epoch: u64, sender: mpsc
                 complete = true;
                 None
             }
+            // No question is worth the time in which its objects are deleted.
+            Heard::Put(found) if found.ending && known.end(found.kind) => None,
             Heard::Put(found) => {
                 let (kind, definition) = asker.definition(found).await;
                 put(&mut known, kind, definition);

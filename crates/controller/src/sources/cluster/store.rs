@@ -62,6 +62,11 @@ impl Store {
         Arc::clone(&self.snapshot)
     }
 
+    /// Gives the kinds whose definition is being deleted.
+    pub(super) const fn ends(&self) -> &BTreeSet<Kind> {
+        &self.ending
+    }
+
     /// Gives the objects that make no sense as they are now.
     pub(super) fn undecoded(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<str>)> {
         self.undecoded.iter()
