@@ -59,7 +59,8 @@ impl Definitions {
 pub(super) async fn run(client: Client, timing: Timing, epoch: u64, sender: mpsc::Sender<Message>) {
     let (heard, mut hearing) = mpsc::channel(64);
     let place = Place { path: PATH.to_owned(), only: None, metadata: true };
-    let _following = follow(client.clone(), place, &timing, heard, |heard| heard.map(read));
+    let _following =
+        follow(client.clone(), place, &timing, heard, |heard| heard.map(|value| read(&value)));
     let asker = Asker { client, timing };
     let mut known = Definitions::default();
     let mut seen = BTreeSet::new();
@@ -128,7 +129,7 @@ struct Found {
     bundle_version: Option<Arc<str>>,
 }
 
-fn read(value: Value) -> Option<Found> {
+fn read(value: &Value) -> Option<Found> {
     let metadata = value.get("metadata")?;
     let kind = kinds::of_definition(metadata.get("name")?.as_str()?)?;
     let ending = metadata.get("deletionTimestamp").is_some_and(Value::is_string);
@@ -247,9 +248,9 @@ mod tests {
         let name = "httproutes.gateway.networking.k8s.io";
         let value = json!({"metadata": {"name": name, "deletionTimestamp": "2026-01-01T00:00:00Z",
             "annotations": {BUNDLE_VERSION: "v1.6.3"}}});
-        let found = read(value).expect("one of ours");
+        let found = read(&value).expect("one of ours");
         assert_eq!((found.kind, found.ending), (Kind::HttpRoute, true));
         assert_eq!(found.bundle_version.as_deref(), Some("v1.6.3"));
-        assert!(read(json!({"metadata": {"name": "widgets.example.com"}})).is_none());
+        assert!(read(&json!({"metadata": {"name": "widgets.example.com"}})).is_none());
     }
 }
