@@ -58,6 +58,21 @@ pub fn scrape(
     }
 }
 
+/// Gives the data plane's figures alone as text.
+pub fn scrape_data_plane(data_plane: Box<dyn Collector>) -> impl Fn() -> String + Send + Sync {
+    let mut registry = Registry::with_prefix("fairway");
+    registry.register_collector(data_plane);
+    move || text(&registry)
+}
+
+fn text(registry: &Registry) -> String {
+    let mut text = String::new();
+    match encode(&mut text, registry) {
+        Ok(()) => text,
+        Err(fmt::Error) => "# encoding failed\n".to_owned(),
+    }
+}
+
 #[derive(Debug)]
 struct Loop(Figures);
 

@@ -20,6 +20,11 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Serve what the files of a directory declare: real listeners, no cluster.
     Run(RunArgs),
+    /// Be the data plane of one gateway: take its configuration from a controller, serve it.
+    ///
+    /// Starts from the last good configuration while no controller answers. Ports below 1024 are bound 10000
+    /// higher.
+    Proxy(ProxyArgs),
     /// Serve the shop example with backends of its own, and print requests to try.
     Demo(DemoArgs),
     /// Check the files of a directory: what is wrong where, and how to mend it.
@@ -106,6 +111,58 @@ pub(crate) struct ServeArgs {
     pub access_log: AccessLog,
 
     /// How long requests in flight may take when the process is asked to end, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub drain: u64,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ProxyArgs {
+    /// The gateway to serve, such as `gateway/shop/web`; the certificate in --identity must be for it.
+    #[arg(long, value_name = "ID")]
+    pub gateway: String,
+
+    /// Where the controller is.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub controller: String,
+
+    /// Directory with tls.crt, tls.key and ca.crt; read again for each connection to the controller.
+    #[arg(long, value_name = "DIR")]
+    pub identity: PathBuf,
+
+    /// Where the last good configuration is kept, private keys included.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+
+    /// What this proxy calls itself to the controller.
+    #[arg(long, env = "POD_NAME", default_value = "proxy")]
+    pub name: String,
+
+    /// Address to bind instead of all; may be given often.
+    #[arg(long = "bind", value_name = "IP")]
+    pub binds: Vec<IpAddr>,
+
+    /// Address for /healthz and /readyz.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    pub health: SocketAddr,
+
+    /// Address for /metrics.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    pub metrics: SocketAddr,
+
+    /// Data threads; one for each processor by default.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// One line for each request, on standard output.
+    #[arg(long, value_enum, default_value_t = AccessLog::Off)]
+    pub access_log: AccessLog,
+
+    /// How long clients may still come when the process is asked to end, in seconds: until everybody
+    /// knows that it is not ready.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub grace: u64,
+
+    /// How long requests under way may take after that, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub drain: u64,
 }

@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod echo;
 mod explain;
+mod proxy;
 mod run;
 mod status;
 mod translate;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
 fn act(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run(args) => with_runtime(run::run(args)),
+        Verb::Proxy(args) => with_runtime(proxy::proxy(args)),
         Verb::Demo(args) => with_runtime(demo::demo(args)),
         Verb::Check(args) => check::check(&args),
         Verb::Translate(args) => translate::translate(&args),

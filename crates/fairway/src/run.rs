@@ -1,8 +1,8 @@
 //! `fairway run`: the controller's loop and the data plane in one process, from a directory of files.
 
 pub(crate) mod screen;
-mod signals;
-mod state;
+pub(crate) mod signals;
+pub(crate) mod state;
 pub(crate) mod table;
 
 use std::io;
@@ -94,7 +94,7 @@ pub(crate) fn options(
     })
 }
 
-fn access_log(which: AccessLog) -> fairway_proxy::AccessLog {
+pub(crate) fn access_log(which: AccessLog) -> fairway_proxy::AccessLog {
     let to_stdout = |format| fairway_proxy::AccessLog::to_writer(format, io::stdout());
     match which {
         AccessLog::Off => fairway_proxy::AccessLog::Off,

@@ -110,8 +110,14 @@ impl Listeners {
         }
     }
 
+    /// Counts the listeners there are now, and those among them that are open somewhere.
+    pub fn tally(&mut self) -> (usize, usize) {
+        let now = self.now();
+        (now.len(), now.values().filter(|listener| !listener.addresses.is_empty()).count())
+    }
+
     /// Gives how it is now.
-    pub fn now(&mut self) -> Bound {
+    pub(crate) fn now(&mut self) -> Bound {
         let outcomes = Arc::clone(&self.0.borrow_and_update());
         let one = |outcome: &ListenerOutcome| match outcome {
             ListenerOutcome::Serving { addresses } => {

@@ -6,14 +6,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// See the module.
-pub(super) struct Signals(watch::Receiver<u32>);
+pub(crate) struct Signals(watch::Receiver<u32>);
 
 impl Signals {
     /// Takes over both signals for the rest of the process' life.
     ///
     /// # Errors
     /// The system refuses.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let (count, counted) = watch::channel(0);
@@ -30,7 +30,7 @@ impl Signals {
     }
 
     /// Waits until so many signals have come.
-    pub(super) fn at_least(&self, wanted: u32) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn at_least(&self, wanted: u32) -> impl Future<Output = ()> + use<> {
         let mut counted = self.0.clone();
         async move {
             if counted.wait_for(|count| *count >= wanted).await.is_err() {

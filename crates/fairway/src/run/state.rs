@@ -31,7 +31,7 @@ pub(super) fn default_directory(of: &Path) -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 /// Another process has it, or the disk refuses.
-pub(super) fn claim(directory: &Path) -> anyhow::Result<File> {
+pub(crate) fn claim(directory: &Path) -> anyhow::Result<File> {
     let making = || format!("creating the state directory {}", directory.display());
     DirBuilder::new().recursive(true).mode(0o700).create(directory).with_context(making)?;
     let path = directory.join("lock");
