@@ -9,5 +9,6 @@ pub mod namespace;
 pub mod node;
 mod owner;
 mod sys;
+pub mod worker;
 
 pub use lab::{Lab, LabError, Options};

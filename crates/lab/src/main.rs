@@ -41,6 +41,13 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Answer DNS questions on port 53: what the image `coredns` stands for.
+    #[command(hide = true)]
+    Dns {
+        /// CoreDNS' own arguments, which say nothing here.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        ignored: Vec<String>,
+    },
     /// Run a command inside, with KUBECONFIG set.
     Exec {
         /// The command and its arguments.
@@ -114,6 +121,11 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(code(kubectl.args(arguments).status()?.code()))
         }
         Verb::Exec { command } => inside(&cli.name, command),
+        Verb::Dns { ignored: _ } => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(fairway_lab::node::dns::serve(([0, 0, 0, 0], 53).into()))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

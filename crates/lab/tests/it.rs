@@ -3,4 +3,6 @@
 
 mod it {
     mod control_plane;
+    mod forward;
+    mod node;
 }

@@ -194,6 +194,7 @@ mod tests {
         )
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "`json!` makes values")]
     fn slice(endpoints: serde_json::Value) -> Arc<EndpointSlice> {
         Arc::new(
             serde_json::from_value(json!({

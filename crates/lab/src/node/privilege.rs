@@ -100,6 +100,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "`json!` makes values")]
     fn plan(pod: serde_json::Value, container: serde_json::Value) -> Result<String, String> {
         let pod =
             serde_json::from_value(json!({"spec": {"containers": [], "securityContext": pod}}))

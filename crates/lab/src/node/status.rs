@@ -241,6 +241,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "`json!` makes values")]
     fn pod(gates: serde_json::Value, conditions: serde_json::Value) -> Pod {
         serde_json::from_value(json!({
             "spec": {"containers": [{"name": "cart", "image": "echo-basic"}], "readinessGates": gates},
