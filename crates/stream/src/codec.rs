@@ -390,3 +390,6 @@ fn parse_all<T: std::str::FromStr>(all: &[String], what: &'static str) -> Result
 fn write_all<T: fmt::Display>(all: &[T]) -> Vec<String> {
     all.iter().map(ToString::to_string).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,3 +99,6 @@ impl Material {
 fn unusable(error: impl std::fmt::Display) -> TlsError {
     TlsError::Unusable(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ use proxies::Proxies;
 use tls::Peer;
 
 pub use proxies::ProxyState;
+#[cfg(test)]
+pub(in crate::grpc) use session::accepts;
 
 /// The controller's certificate with its key, and the authorities that vouch for proxies.
 pub type ServerIdentity = Identity;

@@ -42,7 +42,7 @@ pub(super) async fn run(
         return Err(not_serving());
     }
     let hello = in_time(hello(&mut inbound)).await?;
-    check(&hello, gateway)?;
+    accepts(&hello, gateway)?;
     let held = in_time(inventory(&mut inbound)).await?;
     let ticket = shared.proxies.come(ProxyState {
         gateway: gateway.clone(),
@@ -121,7 +121,11 @@ async fn inventory(inbound: &mut Streaming<proto::FromProxy>) -> Result<Held, St
     }
 }
 
-fn check(hello: &proto::Hello, gateway: &GatewayId) -> Result<(), Status> {
+/// Says whether a proxy may follow this controller.
+///
+/// # Errors
+/// It speaks another protocol, or asks for what is not its own.
+pub(in crate::grpc) fn accepts(hello: &proto::Hello, gateway: &GatewayId) -> Result<(), Status> {
     if hello.protocol != PROTOCOL {
         return Err(Status::failed_precondition(format!(
             "the proxy speaks version {} of the protocol and the controller {PROTOCOL}; use releases next to each other",
