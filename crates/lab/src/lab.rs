@@ -1,5 +1,6 @@
 //! A lab as a whole: started, used, stopped; and what a killed one has left, removed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,9 @@ use std::process::{Command, Stdio};
 use crate::binaries::{Binaries, BuildError};
 use crate::control_plane::{ControlPlane, ControlPlaneError};
 use crate::namespace::{Namespace, NamespaceError};
+use crate::node::{self, Program};
 use crate::owner;
+use crate::worker::{self, Worker, WorkerError};
 
 /// Where labs keep their files. Not on a disk that survives a restart: nothing of a lab does.
 const FOLDER: &str = "/run/fairway-lab";
@@ -57,6 +60,9 @@ pub enum LabError {
     /// The API server or what belongs to it.
     #[error(transparent)]
     ControlPlane(#[from] ControlPlaneError),
+    /// The node.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
     /// A command of ours failed.
     #[error("`{command}` failed: {message}")]
     Command {
@@ -75,6 +81,7 @@ pub struct Lab {
     namespace: Namespace,
     binaries: Binaries,
     control_plane: Option<ControlPlane>,
+    worker: Option<Worker>,
 }
 
 impl Lab {
@@ -99,11 +106,43 @@ impl Lab {
         let binaries = Binaries::build()?;
         let namespace = Namespace::create(&name)?;
         // From here on the value's end removes what there is.
-        let mut lab = Self { name, folder, namespace, binaries, control_plane: None };
+        let mut lab = Self { name, folder, namespace, binaries, control_plane: None, worker: None };
         let (namespace, binaries) = (lab.namespace.clone(), lab.binaries.clone());
         let started = ControlPlane::start(namespace, binaries, lab.folder.clone())?;
         lab.control_plane = Some(started);
         Ok(lab)
+    }
+
+    /// Starts the node that runs pods, and the Service forwarder. Without it pods stay pending.
+    ///
+    /// # Errors
+    /// See [`WorkerError`].
+    pub fn start_node(&mut self, images: BTreeMap<String, Program>) -> Result<(), LabError> {
+        let settings = worker::Settings {
+            lab: self.name.clone(),
+            namespace: self.namespace.clone(),
+            kubeconfig: self.kubeconfig(),
+            directory: self.folder.join("node"),
+            images,
+        };
+        self.worker = Some(Worker::start(settings)?);
+        Ok(())
+    }
+
+    /// Gives the programs that there are for pods, by the image's name: upstream's `echo-basic`, and
+    /// `fairway` and `coredns` (a stand-in) if cargo has built `fairway` and `fairway-lab`.
+    #[must_use]
+    pub fn images(&self) -> BTreeMap<String, Program> {
+        let echo = Program::new(self.binaries.path("echo-basic"));
+        let mut images = BTreeMap::from([("echo-basic".to_owned(), echo)]);
+        if let Some(path) = beside("fairway") {
+            images.insert("fairway".to_owned(), Program::new(path));
+        }
+        if let Some(path) = beside("fairway-lab") {
+            let entrypoint = vec!["dns".to_owned()];
+            images.insert("coredns".to_owned(), Program { entrypoint, ..Program::new(path) });
+        }
+        images
     }
 
     /// Finds a lab that another process runs.
@@ -166,6 +205,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        self.worker = None;
         self.control_plane = None;
         remove(&self.name);
     }
@@ -219,7 +259,16 @@ pub fn remove_leftovers() -> Result<(), LabError> {
     Ok(())
 }
 
+/// A program that cargo has built, in the directory of this one or, for a test, in the one above.
+fn beside(name: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
 fn remove(name: &str) {
+    if let Err(error) = node::leftovers::remove(name) {
+        tracing::warn!("{error}");
+    }
     Namespace::of(name).remove();
     let folder = Path::new(FOLDER).join(name);
     if let Err(error) = fs::remove_dir_all(&folder)

@@ -131,7 +131,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
 
 fn up(name: &str, args: &UpArgs) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let lab = Lab::start(&Options { name: name.to_owned() })?;
+    let mut lab = Lab::start(&Options { name: name.to_owned() })?;
     let channel = match args.gateway_api {
         GatewayApi::None => None,
         GatewayApi::Standard => Some(Channel::Standard),
@@ -145,6 +145,7 @@ fn up(name: &str, args: &UpArgs) -> anyhow::Result<ExitCode> {
         let crds: Vec<&str> = gateway_api(version, channel).iter().map(|&(_, yaml)| yaml).collect();
         lab.apply(&crds.join("\n---\n")).context("installing the CRDs of Gateway API")?;
     }
+    lab.start_node(lab.images())?;
     std::fs::write(lab.folder().join("ready"), "")?;
     println!(
         "lab {name} is up after {:.1} s: {}",

@@ -1,46 +1,26 @@
 //! Pods without containers, on a real API server: they run, wait, end, and leave nothing.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use fairway_lab::{
-    Lab, Options,
-    node::Program,
-    worker::{Settings, Worker},
-};
+use fairway_lab::{Lab, Options, node::Program};
 
-/// A lab with a node; the node goes first.
+/// A lab with a node.
 pub(super) struct Cluster {
-    _worker: Worker,
     pub(super) lab: Lab,
 }
 
 impl Cluster {
     pub(super) fn start(name: &str) -> Self {
-        let lab = Lab::start(&Options { name: name.to_owned() }).unwrap();
-        let own = Program {
-            path: env!("CARGO_BIN_EXE_fairway-lab").into(),
-            entrypoint: vec!["dns".to_owned()],
-            ..Program::default()
-        };
-        let images = BTreeMap::from([
-            ("echo-basic".to_owned(), Program::new(lab.binaries().path("echo-basic"))),
-            ("coredns".to_owned(), own),
-            ("sh".to_owned(), Program::new("/bin/sh")),
-        ]);
-        let worker = Worker::start(Settings {
-            lab: name.to_owned(),
-            namespace: lab.namespace().clone(),
-            kubeconfig: lab.kubeconfig(),
-            directory: lab.folder().join("node"),
-            images,
-        });
-        Self { _worker: worker.unwrap(), lab }
+        let mut lab = Lab::start(&Options { name: name.to_owned() }).unwrap();
+        let mut images = lab.images();
+        images.insert("sh".to_owned(), Program::new("/bin/sh"));
+        lab.start_node(images).unwrap();
+        Self { lab }
     }
 
     pub(super) fn kubectl(&self, arguments: &[&str]) -> String {
