@@ -52,13 +52,22 @@ pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Admin {
     view: Arc<RwLock<View>>,
     scrape: Scrape,
+    /// Whether anything but health is answered.
+    whole: bool,
 }
 
 impl Admin {
     /// Starts with an empty view that is not ready.
     #[must_use]
     pub fn new(scrape: Scrape) -> Self {
-        Self { view: Arc::default(), scrape }
+        Self { view: Arc::default(), scrape, whole: true }
+    }
+
+    /// Gives an endpoint of the same state that answers `/healthz` and `/readyz` alone: what may be asked by
+    /// everybody.
+    #[must_use]
+    pub fn health_only(&self) -> Self {
+        Self { whole: false, ..self.clone() }
     }
 
     /// Shows this from now on.
@@ -107,14 +116,15 @@ impl Admin {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".to_owned());
         }
         match request.uri().path() {
-            "/" => text(StatusCode::OK, INDEX.to_owned()),
             "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" if self.view().ready => text(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => {
                 let why = "no configuration is served yet\n".to_owned();
                 text(StatusCode::SERVICE_UNAVAILABLE, why)
             }
+            other if !self.whole => text(StatusCode::NOT_FOUND, format!("{other} is not here\n")),
             "/metrics" => typed(StatusCode::OK, METRICS_TYPE, (self.scrape)()),
+            "/" => text(StatusCode::OK, INDEX.to_owned()),
             "/api/model" => json(&fairway_model::wire::redacted(&self.view().model)),
             "/api/verdicts" => {
                 let plan = self.view().plan;

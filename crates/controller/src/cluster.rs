@@ -1,1 +1,373 @@
-//! The loop on a cluster: watches become a snapshot, a plan, updates of the proxies, and statuses.
+//! The loop on a cluster: watches become a snapshot, a plan, updates of the fleets, and statuses.
+//!
+//! Every replica computes. Only the leader serves the configuration stream and writes to the cluster; what
+//! the proxies serve goes on without any of them.
+
+mod progress;
+mod shown;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fairway_model::Model;
+use fairway_model::delta::diff;
+use fairway_stream::grpc::Identity;
+use fairway_stream::grpc::server::Server;
+use fairway_translate::status::{Statuses, current, remembered, render};
+use fairway_translate::{Held, Plan, Snapshot, translate};
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, Admin};
+use crate::drivers::addresses;
+use crate::drivers::fleet::{self, Fleet, Operator, fleets};
+use crate::drivers::identity::{Identities, Wanted};
+use crate::leader::{self, Campaign, Role};
+use crate::metrics::{self, Figures};
+use crate::sources::cluster::{self as source, Source, Taken};
+use crate::status::cluster::Writer;
+use progress::Progress;
+use shown::{Shown, State};
+
+/// What to run on, and how.
+#[derive(Clone)]
+pub struct Options {
+    /// The API server.
+    pub client: Client,
+    /// How objects are understood.
+    pub translate: fairway_translate::Settings,
+    /// What is watched.
+    pub source: source::Settings,
+    /// Who leads.
+    pub leader: leader::Settings,
+    /// What fleets are made of.
+    pub fleet: fleet::Settings,
+    /// Where proxies ask for their configuration.
+    pub stream: SocketAddr,
+    /// Where the admin endpoint listens; nowhere when absent.
+    pub admin: Option<SocketAddr>,
+    /// Where `/healthz` and `/readyz` are answered to everybody.
+    pub health: SocketAddr,
+}
+
+/// How long statuses wait for the proxies' answer to a change, which comes within milliseconds.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a plan waits for Secrets that it is the first to name.
+const SECRETS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a run cannot begin. Later failures are reported and overcome.
+#[derive(Debug, thiserror::Error)]
+#[error("listening on {address}: {source}; choose another address with {flag}")]
+pub struct StartError {
+    address: SocketAddr,
+    flag: &'static str,
+    source: std::io::Error,
+}
+
+/// Runs until `shutdown` is over. Proxies go on with what they have.
+///
+/// # Errors
+/// It could not begin; see [`StartError`].
+pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+    let mut running = Running::start(options).await?;
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            () = running.source.changed() => running.look(),
+            () = heard(running.server.as_ref()) => running.heard(),
+            () = running.campaign.changed() => running.lead(),
+            () = changed(&mut running.identity) => running.identify().await,
+            () = overdue(running.due) => running.settle(),
+            () = overdue(running.waiting) => running.serve_taken(),
+        }
+    }
+    running.stop().await;
+    Ok(())
+}
+
+struct Running {
+    options: Options,
+    source: Source,
+    server: Option<Server>,
+    operator: Operator,
+    identities: Identities,
+    identity: watch::Receiver<Option<Identity>>,
+    campaign: Campaign,
+    role: Role,
+    writer: Writer,
+    shown: Shown,
+    figures: Figures,
+    endpoints: Vec<JoinHandle<()>>,
+    /// What was taken and is not served yet: a plan waits for the Secrets that it is the first to name.
+    taken: Option<Taken>,
+    waiting: Option<Instant>,
+    snapshot: Arc<Snapshot>,
+    plan: Option<Arc<Plan>>,
+    model: Arc<Model>,
+    progress: Progress,
+    sequence: u64,
+    /// When statuses are written though the proxies have not answered.
+    due: Option<Instant>,
+    took: Duration,
+}
+
+impl Running {
+    async fn start(options: Options) -> Result<Self, StartError> {
+        let figures = Figures::default();
+        let admin = Admin::new(Arc::new(metrics::scrape_loop(Arc::clone(&figures))));
+        let mut endpoints = vec![serve(admin.health_only(), options.health, "--health").await?];
+        if let Some(address) = options.admin {
+            endpoints.push(serve(admin.clone(), address, "--admin").await?);
+        }
+        let client = &options.client;
+        let namespace = options.leader.namespace.clone();
+        let (identities, identity) = Identities::start(client.clone(), namespace);
+        Ok(Self {
+            source: Source::start(client.clone(), options.source.clone()),
+            server: None,
+            operator: Operator::start(client.clone(), options.fleet.clone()),
+            identities,
+            identity,
+            campaign: Campaign::start(client.clone(), options.leader.clone()),
+            role: Role::start(client.clone(), &options.leader),
+            writer: Writer::start(client.clone()),
+            shown: Shown::new(admin),
+            figures,
+            endpoints,
+            taken: None,
+            waiting: None,
+            snapshot: Arc::default(),
+            plan: None,
+            model: Arc::default(),
+            progress: Progress::default(),
+            sequence: 0,
+            due: None,
+            took: Duration::ZERO,
+            options,
+        })
+    }
+
+    /// Takes in what has changed, and serves it once its Secrets have been asked for.
+    fn look(&mut self) {
+        let mut taken = self.source.take();
+        if let Some(before) = self.taken.take() {
+            taken.noticed = taken.noticed.min(before.noticed);
+        }
+        self.taken = Some(taken);
+        self.serve_taken();
+    }
+
+    fn serve_taken(&mut self) {
+        let Some(taken) = self.taken.take() else {
+            self.waiting = None;
+            return;
+        };
+        self.options.translate.bundle_version.clone_from(&taken.bundle_version);
+        let began = Instant::now();
+        let Some(plan) = self.translate(&taken.snapshot) else { return };
+        let translated = began.elapsed();
+        self.source.want(plan.wanted.clone());
+        let patient = self.waiting.is_none_or(|until| Instant::now() < until);
+        if self.source.awaits() && patient {
+            // To serve without a Secret that is there would close a listener for a moment.
+            self.waiting.get_or_insert_with(|| Instant::now() + SECRETS_PATIENCE);
+            self.taken = Some(taken);
+            return;
+        }
+        self.waiting = None;
+        let objects = u64::try_from(taken.objects).unwrap_or(u64::MAX);
+        self.serve(&taken, plan);
+        let rules = u64::try_from(self.model.routes.len()).unwrap_or(u64::MAX);
+        metrics::update(&self.figures, |figures| {
+            figures.changes += 1;
+            figures.objects = objects;
+            figures.rules = rules;
+            figures.translate = translated;
+        });
+    }
+
+    /// `None` when our own code failed: then what was served goes on.
+    fn translate(&self, snapshot: &Snapshot) -> Option<Plan> {
+        let settings = &self.options.translate;
+        let held = self.held(snapshot);
+        let translation = || translate(snapshot, settings, &held, self.plan.as_deref());
+        // A fault in a route's path is caught in there; this is the net for all else. What is shared with
+        // the memo is immutable, so nothing half-made is left behind.
+        let plan = std::panic::catch_unwind(std::panic::AssertUnwindSafe(translation));
+        if plan.is_err() {
+            tracing::error!("a fault of Fairway itself, see above; what was served goes on");
+        }
+        plan.ok()
+    }
+
+    fn held(&self, snapshot: &Snapshot) -> Held {
+        match &self.plan {
+            Some(plan) => plan.addresses.clone(),
+            None => addresses::held(snapshot),
+        }
+    }
+
+    fn serve(&mut self, taken: &Taken, plan: Plan) {
+        let first = self.plan.is_none();
+        self.snapshot = Arc::clone(&taken.snapshot);
+        let model = Arc::new(plan.model.clone());
+        let delta = diff(&self.model, &model);
+        self.model = model;
+        if first {
+            let before = current(&self.snapshot);
+            self.progress = Progress::begin(remembered(&plan, &self.options.translate, &before));
+        }
+        if let Some(server) = &self.server {
+            self.sequence = server.publish(&self.model);
+        }
+        self.progress.sent(&self.model, &delta, self.sequence, taken.noticed);
+        let fleets = fleets(&self.snapshot, &plan);
+        self.identities.want(fleets.iter().map(wanted).collect());
+        self.operator.want(fleets);
+        self.plan = Some(Arc::new(plan));
+        if delta.is_empty() || self.server.is_none() {
+            self.settle();
+        } else {
+            // Written once, with what the proxies say, and not twice.
+            self.due.get_or_insert_with(|| Instant::now() + PATIENCE);
+        }
+    }
+
+    /// Proxies have come, gone, or said something.
+    fn heard(&mut self) {
+        let Some(server) = &self.server else { return };
+        let took = self.progress.heard(&self.model, &server.proxies());
+        if let Some(longest) = took.iter().max() {
+            self.took = *longest;
+            metrics::update(&self.figures, |figures| figures.served = *longest);
+        }
+        if self.due.is_none() || self.progress.is_settled(self.sequence) {
+            self.settle();
+        }
+    }
+
+    /// Writes statuses and shows how things stand.
+    fn settle(&mut self) {
+        self.due = None;
+        let Some(plan) = self.plan.clone() else { return };
+        self.progress.forget_others(&plan.verdicts);
+        let mut before = current(&self.snapshot);
+        self.writer.overlay(&mut before, &self.snapshot);
+        let now = jiff::Timestamp::now();
+        let settings = &self.options.translate;
+        let statuses = render(&plan, settings, &self.progress.outcomes, &before, now);
+        self.writer.write(&statuses, &before, &self.snapshot);
+        self.show(&plan, Arc::new(statuses));
+    }
+
+    fn show(&mut self, plan: &Arc<Plan>, statuses: Arc<Statuses>) {
+        let counts = self.writer.counts();
+        metrics::update(&self.figures, |figures| figures.status_writes = counts.written);
+        self.shown.show(&State {
+            plan,
+            model: &self.model,
+            outcomes: &self.progress.outcomes,
+            statuses: &statuses,
+            took: self.took,
+        });
+    }
+
+    /// This replica begins to write, or ends.
+    fn lead(&mut self) {
+        let leading = self.campaign.leads();
+        self.identities.set_leading(leading);
+        self.operator.set_leading(leading);
+        self.writer.set_leading(leading);
+        self.role.set_leading(leading);
+        if let Some(server) = &self.server {
+            server.serving(leading);
+        }
+        self.settle();
+    }
+
+    /// There is a certificate to serve the stream with, for the first time or a new one.
+    async fn identify(&mut self) {
+        let Some(identity) = self.identity.borrow_and_update().clone() else { return };
+        if let Some(server) = &self.server {
+            if let Err(error) = server.identify(&identity) {
+                tracing::error!(%error, "the configuration stream keeps its certificate");
+            }
+            return;
+        }
+        let address = self.options.stream;
+        let started = match TcpListener::bind(address).await {
+            Ok(listener) => Server::start(listener, &identity).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match started {
+            Ok(server) => {
+                server.serving(self.campaign.leads());
+                if self.plan.is_some() {
+                    self.sequence = server.publish(&self.model);
+                }
+                self.server = Some(server);
+            }
+            Err(error) => tracing::error!(error, "serving the configuration stream on {address}"),
+        }
+    }
+
+    async fn stop(self) {
+        self.campaign.release().await;
+        if let Some(server) = self.server {
+            server.stop().await;
+        }
+        for endpoint in self.endpoints {
+            endpoint.abort();
+        }
+    }
+}
+
+fn wanted(fleet: &Fleet) -> Wanted {
+    Wanted {
+        gateway: fleet.gateway.clone(),
+        namespace: fleet.key.name.namespace.as_ref().to_owned(),
+        name: fleet.identity(),
+        metadata: fleet.metadata(),
+    }
+}
+
+async fn serve(
+    admin: Admin,
+    address: SocketAddr,
+    flag: &'static str,
+) -> Result<JoinHandle<()>, StartError> {
+    let failed = |source| StartError { address, flag, source };
+    let listener = admin::bind(address).await.map_err(failed)?;
+    Ok(tokio::spawn(async move {
+        if let Err(error) = admin.serve(listener).await {
+            tracing::error!(%error, "the endpoint on {address}");
+        }
+    }))
+}
+
+async fn heard(server: Option<&Server>) {
+    match server {
+        Some(server) => server.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn changed<T>(watched: &mut watch::Receiver<T>) {
+    if watched.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits for a moment; for ever when there is none.
+async fn overdue(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -2,6 +2,7 @@
 //! goes on computing, and may lead again.
 
 pub mod election;
+mod role;
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use tokio::task::JoinHandle;
 
 use crate::FIELD_MANAGER;
 use election::{Candidate, Seen, Step, Terms};
+
+pub use role::{LABEL, Role};
 
 /// Which Lease, and who asks for it.
 #[derive(Clone, Debug)]

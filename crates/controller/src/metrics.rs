@@ -58,6 +58,13 @@ pub fn scrape(
     }
 }
 
+/// Gives the loop's figures alone as text.
+pub fn scrape_loop(figures: Figures) -> impl Fn() -> String + Send + Sync {
+    let mut registry = Registry::with_prefix("fairway");
+    registry.register_collector(Box::new(Loop(figures)));
+    move || text(&registry)
+}
+
 /// Gives the data plane's figures alone as text.
 pub fn scrape_data_plane(data_plane: Box<dyn Collector>) -> impl Fn() -> String + Send + Sync {
     let mut registry = Registry::with_prefix("fairway");

@@ -25,6 +25,10 @@ pub(crate) enum Verb {
     /// Starts from the last good configuration while no controller answers. Ports below 1024 are bound 10000
     /// higher.
     Proxy(ProxyArgs),
+    /// Be the controller of a cluster: watch it, run the proxies of its Gateways, write statuses.
+    ///
+    /// Runs with the rights of its ServiceAccount, or of the current kubeconfig outside of a cluster.
+    Controller(ControllerArgs),
     /// Serve the shop example with backends of its own, and print requests to try.
     Demo(DemoArgs),
     /// Check the files of a directory: what is wrong where, and how to mend it.
@@ -165,6 +169,58 @@ pub(crate) struct ProxyArgs {
     /// How long requests under way may take after that, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub drain: u64,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ControllerArgs {
+    /// Namespace of the controller: of its Lease and its authority.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "fairway-system")]
+    pub namespace: String,
+
+    /// Who it is among its replicas: its pod.
+    #[arg(long, env = "POD_NAME", default_value = "fairway-controller")]
+    pub name: String,
+
+    /// Range from which each Gateway without an address gets one, and in which those asked for must lie; may
+    /// be given often.
+    #[arg(long = "address-pool", value_name = "CIDR")]
+    pub address_pools: Vec<ipnet::IpNet>,
+
+    /// Image of the proxies.
+    #[arg(long, value_name = "IMAGE", default_value = concat!("fairway:", env!("CARGO_PKG_VERSION")))]
+    pub image: String,
+
+    /// How many proxies each Gateway has.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub replicas: u32,
+
+    /// Where proxies reach the controller.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "fairway-controller.fairway-system.svc:7443"
+    )]
+    pub advertise: String,
+
+    /// Address for proxies that ask for their configuration, by mutual TLS.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:7443")]
+    pub stream: SocketAddr,
+
+    /// Address for /healthz and /readyz.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    pub health: SocketAddr,
+
+    /// Address of the admin endpoint (metrics, JSON), or `off`.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9900")]
+    pub admin: AdminAddress,
+
+    /// Namespace whose Secrets it may read, instead of all; may be given often.
+    #[arg(long = "secret-namespace", value_name = "NAMESPACE")]
+    pub secret_namespaces: Vec<String>,
+
+    /// Believe it when most objects of a kind are gone at once, as after a restored backup.
+    #[arg(long)]
+    pub accept_deletions: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -8,6 +8,7 @@ mod output;
 
 // The verbs.
 mod check;
+mod controller;
 mod demo;
 mod echo;
 mod explain;
@@ -48,6 +49,7 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run(args) => with_runtime(run::run(args)),
         Verb::Proxy(args) => with_runtime(proxy::proxy(args)),
+        Verb::Controller(args) => with_runtime(controller::controller(args)),
         Verb::Demo(args) => with_runtime(demo::demo(args)),
         Verb::Check(args) => check::check(&args),
         Verb::Translate(args) => translate::translate(&args),

@@ -333,10 +333,10 @@ where
                 Ended::List => return Ok(()),
                 Ended::Over if version != before => self.backoff.reset(),
                 // One that ends again and again as soon as it is open must not make us busy.
-                Ended::Over if opened.elapsed() < self.timing.watch / 2 => {
+                Ended::Over if opened.elapsed() < self.timing.longest_retry => {
                     sleep(self.backoff.pause()).await;
                 }
-                Ended::Over => {}
+                Ended::Over => self.backoff.reset(),
                 Ended::Trouble(trouble @ Trouble::Refused(_)) => {
                     self.trouble(trouble).await?;
                     return Ok(());

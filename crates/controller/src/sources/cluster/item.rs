@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::kinds;
 
+/// Where kubectl keeps a copy of the whole object, for nobody but itself.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -31,6 +34,10 @@ pub(super) fn read(kind: Kind, version: &str, mut value: Value) -> Option<Item> 
         let api_version = kinds::api_version(kind, version);
         fields.insert("apiVersion".to_owned(), Value::String(api_version));
         fields.insert("kind".to_owned(), Value::String(kind.name().to_owned()));
+        let annotations = fields.get_mut("metadata").and_then(|all| all.get_mut("annotations"));
+        if let Some(Value::Object(annotations)) = annotations {
+            annotations.remove(LAST_APPLIED);
+        }
     }
     let object = decode(value).map_err(|error| error.to_string());
     Some(Item { name, uid, version: resource_version, object })
@@ -44,13 +51,17 @@ mod tests {
     #[test]
     fn an_item_of_a_list_is_read_without_its_type() {
         let value = json!({"metadata": {"name": "cart", "namespace": "shop", "resourceVersion": "7",
-            "managedFields": [{"manager": "kubectl"}]}, "spec": {"ports": [{"port": 80}]}});
+            "annotations": {LAST_APPLIED: "{}", "a": "b"}}, "spec": {"ports": [{"port": 80}]}});
         let item = read(Kind::Service, "v1", value).expect("it has a name");
         assert_eq!(
             (item.name.to_string().as_str(), item.version.as_deref()),
             ("shop/cart", Some("7"))
         );
-        assert_eq!(item.object.expect("a Service").kind(), Kind::Service);
+        let object = item.object.expect("a Service");
+        assert_eq!(object.kind(), Kind::Service);
+        let annotations: Vec<&str> =
+            object.metadata().annotations.keys().map(String::as_str).collect();
+        assert_eq!(annotations, ["a"], "nobody reads kubectl's copy of the object");
     }
 
     #[test]

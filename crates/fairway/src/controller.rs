@@ -1,0 +1,67 @@
+//! `fairway controller`: the loop on a cluster.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context;
+use fairway_controller::cluster::{Options, run};
+use fairway_controller::drivers::fleet;
+use fairway_controller::leader::{self, election::Terms};
+use fairway_controller::sources::cluster as source;
+use fairway_translate::Settings;
+use fairway_translate::address::Pool;
+
+use crate::cli::ControllerArgs;
+use crate::run::signals::Signals;
+
+/// Name of the Lease.
+const LEASE: &str = "fairway-controller";
+
+/// Runs until a signal asks to end; a second one does not wait.
+///
+/// # Errors
+/// It could not begin: there is no cluster to ask, or an address is taken.
+pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
+    let signals = Signals::listen().context("listening for signals")?;
+    let client = kube::Client::try_default()
+        .await
+        .context("finding the cluster: there is neither a ServiceAccount nor a kubeconfig")?;
+    let running = run(options(client, args), signals.at_least(1));
+    tokio::select! {
+        ended = running => Ok(ended?),
+        () = signals.at_least(2) => Ok(()),
+    }
+}
+
+fn options(client: kube::Client, args: ControllerArgs) -> Options {
+    let secret_namespaces: BTreeSet<String> = args.secret_namespaces.into_iter().collect();
+    Options {
+        client,
+        translate: Settings {
+            // In a cluster a class is ours by its object alone, and others may be there too.
+            default_classes: BTreeSet::new(),
+            alone: false,
+            pool: Pool { ranges: args.address_pools, open: false },
+            ..Settings::for_files()
+        },
+        source: source::Settings {
+            secret_namespaces: Some(secret_namespaces).filter(|namespaces| !namespaces.is_empty()),
+            accept_deletions: args.accept_deletions,
+            service_account: format!("{}/fairway-controller", args.namespace),
+            ..source::Settings::default()
+        },
+        leader: leader::Settings {
+            namespace: args.namespace,
+            name: LEASE.to_owned(),
+            identity: args.name,
+            terms: Terms::default(),
+        },
+        fleet: fleet::Settings {
+            image: args.image,
+            replicas: args.replicas,
+            controller: args.advertise,
+        },
+        stream: args.stream,
+        admin: args.admin.0,
+        health: args.health,
+    }
+}
