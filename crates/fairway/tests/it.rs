@@ -26,5 +26,7 @@ mod hostile;
 mod recover;
 #[path = "it/serve.rs"]
 mod serve;
+#[path = "it/stream.rs"]
+mod stream;
 #[path = "it/translate.rs"]
 mod translate;
