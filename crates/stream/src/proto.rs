@@ -2,6 +2,9 @@
 #![expect(
     clippy::allow_attributes_without_reason,
     clippy::allow_attributes,
+    clippy::excessive_nesting,
+    clippy::large_enum_variant,
+    clippy::trivially_copy_pass_by_ref,
     unreachable_pub,
     unused_qualifications,
     reason = "generated"

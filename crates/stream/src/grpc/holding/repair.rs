@@ -121,7 +121,6 @@ impl Repair<'_> {
     }
 
     /// Gives the new value if it can be served; else why not, and the old one if that can.
-    #[expect(clippy::type_complexity, reason = "said in the line above")]
     fn first<V>(
         &mut self,
         new: &Arc<V>,
