@@ -51,13 +51,13 @@ pub(crate) fn resolve<T>(
     }
     match table.get(&name) {
         Some(object) => Ok(Found { object: Arc::clone(object), name }),
-        None => Err(Unresolved::NotFound(missing(snapshot, ObjectKey { kind, name }))),
+        None => Err(Unresolved::NotFound(missing(snapshot, &ObjectKey { kind, name }))),
     }
 }
 
 /// What cannot be read is not said to be missing.
-fn missing(snapshot: &Snapshot, key: ObjectKey) -> String {
-    match snapshot.unreadable.get(&key) {
+fn missing(snapshot: &Snapshot, key: &ObjectKey) -> String {
+    match snapshot.unreadable.get(key) {
         Some(why) => format!("{key} {why}"),
         None => format!("{key} does not exist"),
     }
