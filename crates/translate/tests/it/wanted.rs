@@ -77,7 +77,7 @@ fn what_cannot_be_read_is_not_said_to_be_missing() {
     let missing = Snapshot::new(case.objects.clone());
     let before = plan(&missing, &case, None);
     assert!(shown(&before).contains("Secret shop/missing does not exist"), "{}", shown(&before));
-    let mut unreadable = missing.clone();
+    let mut unreadable = missing;
     let why = Arc::from("may not be read: give it the Role");
     unreadable.unreadable = Arc::new(BTreeMap::from([(secret("shop", "missing"), why)]));
     let after = plan(&unreadable, &case, Some(&before));
