@@ -29,10 +29,7 @@ pub(crate) async fn proxy(args: ProxyArgs) -> anyhow::Result<()> {
     let _claim = state::claim(&args.state)?;
     let signals = Signals::listen().context("listening for signals")?;
     let running = Running::start(&args).await?;
-    tokio::select! {
-        () = signals.at_least(1) => {}
-        () = running.failed() => {}
-    }
+    signals.at_least(1).await;
     tokio::select! {
         () = running.stop(Duration::from_secs(args.grace), Duration::from_secs(args.drain)) => {}
         () = signals.at_least(2) => {}
@@ -76,11 +73,6 @@ impl Running {
         }));
         tracing::info!(%gateway, controller = args.controller, "serving");
         Ok(Self { client, data_plane, readiness })
-    }
-
-    /// Waits for ever: what is served goes on whatever fails.
-    async fn failed(&self) {
-        std::future::pending::<()>().await;
     }
 
     /// Tells that no more clients are wanted, waits until they know, and lets those that there are end.

@@ -150,7 +150,8 @@ impl<S: Subscriber> Serving<S> {
                     let Some(update) = update else { break };
                     let model = Arc::clone(subscriber.model());
                     ack.sequence = update.sequence;
-                    // An empty update only asks how things stand.
+                    // An empty update only asks how things stand; the first one, how those of the model
+                    // stand that was there before.
                     if !update.delta.is_empty() || update.sequence == 1 {
                         let Some(applied) = apply(&proxy, &model, update.delta).await else { return };
                         saver.submit(model);

@@ -352,7 +352,7 @@ fn ask(to: SocketAddr, stop: &AtomicBool, number: &AtomicU64) -> Vec<String> {
                 if answer.status != 200 || !answer.body.contains(&format!("\"path\": \"{path}\"")) {
                     lost.push(format!("{path}: {answer:?}"));
                 }
-                if !answer.closes() && number % 40 != 0 {
+                if !answer.closes() && !number.is_multiple_of(40) {
                     connection = Some(kept);
                 }
             }

@@ -67,13 +67,14 @@ impl Known {
 }
 
 impl Proxies {
-    /// Takes note of a proxy that has come. What was known of one that was gone, of the same name and
-    /// gateway, is forgotten.
+    /// Takes note of a proxy that has come. What was known of one of the same name and gateway is
+    /// forgotten if that is gone, or was the same by its address and has only lost its connection.
     pub(super) fn come(&self, state: ProxyState) -> Ticket {
         let mut known = lock(&self.known);
         known.forget();
         known.all.retain(|_, (old, gone)| {
-            gone.is_none() || (&old.gateway, &old.name) != (&state.gateway, &state.name)
+            let same = (&old.gateway, &old.name) == (&state.gateway, &state.name);
+            !same || (gone.is_none() && old.address.ip() != state.address.ip())
         });
         let number = known.next;
         known.next += 1;
