@@ -66,7 +66,8 @@ impl Readiness {
         let first = connected.borrow().connections > 0;
         match (first, last_good) {
             (false, false) => Some("the controller has not sent a configuration yet"),
-            (true, _) => Some("the gateway has no listener"),
+            // A gateway without a valid listener: there is nothing to wait for, and a rollout must not.
+            (true, _) => None,
             (false, true) => Some("no listener is open yet"),
         }
     }
