@@ -203,3 +203,46 @@ fn what_ends_is_started_again_and_what_is_done_stays_done() {
     assert_eq!(namespaces("test-ends"), Vec::<String>::new());
     assert!(!Path::new(&directory).exists());
 }
+
+#[test]
+fn a_restricted_pod_gets_what_it_may_and_no_more() {
+    let cluster = Cluster::start("test-restricted");
+    let script = "touch /data/x && touch /forbidden; grep NoNewPrivs /proc/self/status; id; hostname; \
+        trap \"echo asked; exit 0\" TERM; touch /data/well; while true; do sleep 0.1; done";
+    let spec = format!(
+        "
+  securityContext: {{runAsNonRoot: true, runAsUser: 65532, fsGroup: 77, seccompProfile: {{type: RuntimeDefault}},
+    sysctls: [{{name: net.ipv4.ip_unprivileged_port_start, value: \"80\"}}]}}
+  containers:
+  - name: main
+    image: sh
+    args: [-c, 'cat /proc/sys/net/ipv4/ip_unprivileged_port_start; {script}']
+    securityContext: {{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {{drop: [ALL]}}}}
+    readinessProbe: {{exec: {{command: [test, -e, /data/well]}}, periodSeconds: 1, failureThreshold: 1}}
+    lifecycle: {{preStop: {{exec: {{command: [rm, /data/x]}}}}}}
+    volumeMounts: [{{name: data, mountPath: /data}}]
+  volumes: [{{name: data, emptyDir: {{}}}}]"
+    );
+    cluster.lab.apply(&pod("careful", &spec)).unwrap();
+    cluster.kubectl(&["wait", "pod/careful", "--for=condition=Ready", "--timeout=20s"]);
+    let log = cluster.kubectl(&["logs", "careful"]);
+    assert_eq!(log.lines().next(), Some("80"), "{log}");
+    assert!(log.contains("/forbidden': Read-only file system"), "{log}");
+    assert!(log.contains("NoNewPrivs:\t1"), "{log}");
+    assert!(log.contains("uid=65532 gid=0(root) groups=0(root),77"), "{log}");
+    assert!(log.lines().any(|line| line == "careful"), "{log}");
+    let uid = cluster.get("pod/careful", "{.metadata.uid}");
+    fs::remove_file(cluster.lab.folder().join(format!("node/pods/{uid}/volumes/data/well")))
+        .unwrap();
+    cluster.kubectl(&["wait", "pod/careful", "--for=condition=Ready=false", "--timeout=20s"]);
+    cluster.kubectl(&["delete", "pod", "careful", "--wait=false"]);
+    let own = cluster.lab.folder().join("node/logs/default_careful_main.log");
+    until("its last word", || fs::read_to_string(&own).is_ok_and(|log| log.contains("asked")));
+
+    let root = "{securityContext: {runAsNonRoot: true}, containers: [{name: main, image: sh}]}";
+    cluster.lab.apply(&pod("root", root)).unwrap();
+    until("the reason", || {
+        cluster.get("pod/root", "{.status.containerStatuses[0].state.waiting.reason}")
+            == "CreateContainerConfigError"
+    });
+}
