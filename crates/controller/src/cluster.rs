@@ -6,17 +6,18 @@
 mod progress;
 mod shown;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fairway_model::Model;
 use fairway_model::delta::diff;
+use fairway_model::{GatewayId, Model};
 use fairway_stream::grpc::Identity;
 use fairway_stream::grpc::server::Server;
 use fairway_translate::status::{Statuses, current, remembered, render};
-use fairway_translate::{Held, Plan, Snapshot, translate};
+use fairway_translate::{Held, Name, Plan, Snapshot, translate};
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -229,8 +230,12 @@ impl Running {
         self.progress.sent(&self.model, &delta, self.sequence, taken.noticed);
         let fleets = fleets(&self.snapshot, &plan);
         self.identities.want(fleets.iter().map(wanted).collect());
+        self.progress.reach(fleets.iter().map(|fleet| reachable(fleet, &self.snapshot)).collect());
         self.operator.want(fleets);
         self.plan = Some(Arc::new(plan));
+        if let Some(server) = &self.server {
+            self.progress.heard(&self.model, &server.proxies());
+        }
         if delta.is_empty() || self.server.is_none() {
             self.settle();
         } else {
@@ -335,6 +340,17 @@ fn wanted(fleet: &Fleet) -> Wanted {
         name: fleet.identity(),
         metadata: fleet.metadata(),
     }
+}
+
+/// Gives the ports of a fleet for which its Service has a ready endpoint.
+fn reachable(fleet: &Fleet, snapshot: &Snapshot) -> (GatewayId, BTreeSet<u16>) {
+    let service = Name::new(Arc::clone(&fleet.key.name.namespace), fleet.name());
+    let slices = snapshot.slices_of.get(&service).into_iter().flatten();
+    let ready = slices.filter(|slice| {
+        slice.endpoints.iter().any(|endpoint| endpoint.conditions.ready.unwrap_or(true))
+    });
+    let ports = ready.flat_map(|slice| slice.ports.iter().filter_map(|port| port.port));
+    (fleet.gateway.clone(), ports.filter_map(|port| u16::try_from(port).ok()).collect())
 }
 
 async fn serve(

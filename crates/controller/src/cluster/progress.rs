@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fairway_model::listener::container_port;
 use fairway_model::{Delta, GatewayId, ListenerId, Model};
 use fairway_stream::Resource;
 use fairway_stream::grpc::server::ProxyState;
@@ -23,7 +24,12 @@ pub(super) struct Progress {
     pending: BTreeMap<ObjectKey, Pending>,
     /// The greatest sequence that every connected proxy of a gateway serves; absent without proxies.
     served: BTreeMap<GatewayId, u64>,
+    reachable: Reachable,
 }
+
+/// Ports of proxies that clients get to: those for which a fleet's Service has a ready endpoint. A proxy may
+/// have opened a port that nobody is sent to yet.
+pub(super) type Reachable = BTreeMap<GatewayId, BTreeSet<u16>>;
 
 /// A generation of a route that has not been confirmed yet.
 #[derive(Debug)]
@@ -66,6 +72,11 @@ impl Progress {
             }
             pending.gateways.extend(gateways);
         }
+    }
+
+    /// Takes in which ports clients get to.
+    pub(super) fn reach(&mut self, reachable: Reachable) {
+        self.reachable = reachable;
     }
 
     /// Takes in how all proxies stand; gives how long each change took that is live now.
@@ -146,7 +157,12 @@ impl Progress {
             } else {
                 before.get(id).cloned()
             };
-            if let Some(outcome) = outcome {
+            let ports = self.reachable.get(&listener.gateway);
+            let reached = ports.is_some_and(|all| all.contains(&container_port(listener.port)));
+            if let Some(outcome) = outcome.filter(|outcome| {
+                // One that nobody gets to is not there yet; one that failed is worth saying.
+                reached || matches!(outcome, ListenerOutcome::Failed(_))
+            }) {
                 self.outcomes.listeners.insert(id.clone(), outcome);
             }
         }

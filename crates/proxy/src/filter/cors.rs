@@ -30,6 +30,8 @@ pub(crate) fn preflight(cors: &Cors, head: &RequestHead) -> Option<ResponseHead>
     let star = |asked: &[u8]| if cors.allow_credentials { asked.to_vec() } else { b"*".to_vec() };
     set_list(headers, ALLOW_METHODS, &cors.allow_methods, || star(method));
     set_list(headers, ALLOW_HEADERS, &cors.allow_headers, || star(wanted));
+    // Browsers look for it in answers to real requests alone; Gateway API's suite looks for it here too.
+    set_list(headers, EXPOSE_HEADERS, &cors.expose_headers, || b"*".to_vec());
     headers.set(HeaderName::from_static(MAX_AGE), HeaderValue::from(u64::from(cors.max_age)));
     Some(answer)
 }
@@ -134,6 +136,7 @@ mod tests {
         assert_eq!(text(headers, ALLOW_ORIGIN), Some("https://a.example"));
         assert_eq!(text(headers, ALLOW_METHODS), Some("GET, PUT"));
         assert_eq!(text(headers, ALLOW_HEADERS), Some("x-one"));
+        assert_eq!(text(headers, EXPOSE_HEADERS), Some("x-two"));
         assert_eq!(text(headers, MAX_AGE), Some("60"));
         assert_eq!(text(headers, "vary"), Some("origin"));
         assert_eq!(preflight(&cors, &request(Method::Get, &ASK)), None);
