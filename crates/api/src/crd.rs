@@ -10,12 +10,13 @@ mod upstream;
 use serde_json::{Map, Value, json};
 
 use crate::kind::Kind;
-use crate::own::gateway::ProxySpec;
+use crate::own::proxy::{LoadBalancerSpec, Marks, ProxySpec};
 use crate::own::traffic_route::{HostnameWildcard, Plugins, TrafficFieldMatch, TrafficProtocol};
 use crate::route::FieldMatchType;
 use crate::route::filter::{DirectResponse, FilterType};
 use crate::route::grpc::GrpcMethodMatch;
 use crate::route::http::PathMatchType;
+use crate::status::ProxiesStatus;
 use crate::vendor::Version;
 
 use schema::{Rule, add_rules, at, described, extend, schema_of, strings, words};
@@ -61,15 +62,40 @@ fn fairway_gateway() -> Value {
     for served_by_nobody in ["gatewayClassName", "infrastructure", "defaultScope"] {
         fields.shift_remove(served_by_nobody);
     }
-    fields.insert("proxy".into(), described(schema_of::<ProxySpec>(), "Which proxy serves it."));
+    let marks = "Labels and annotations of every object made for it.";
+    fields.insert("infrastructure".into(), described(schema_of::<Marks>(), marks));
+    fields.extend(fleet_fields("it"));
     let classes = strings("Names of the IngressClasses whose Ingresses it serves.", 16, 253);
     fields.insert("ingressClasses".into(), Value::Object(classes));
+    let status = at(&mut schema, "status.properties");
+    let accessible = "Whether it has an address, an open listener and a ready proxy.";
+    status.insert("accessible".into(), json!({"type": "boolean", "description": accessible}));
+    let attached = "How many routes hang on it, counted once for each listener.";
+    let attached = json!({"type": "integer", "format": "int32", "description": attached});
+    status.insert("attachedRoutes".into(), attached);
+    let proxies = described(schema_of::<ProxiesStatus>(), "How its proxies are.");
+    status.insert("proxies".into(), proxies);
     let names = Names { short: "fgw", singular: "fairwaygateway", list: "GatewayList" };
     definition(Kind::FairwayGateway, &names, &schema, &GATEWAY_COLUMNS)
 }
 
+/// What Fairway's Gateway and GatewayProfile have in common.
+fn fleet_fields(whose: &str) -> Map<String, Value> {
+    let flag = |text: String| json!({"type": "boolean", "description": text});
+    let proxy = format!("Which proxy serves {whose}, and how it runs.");
+    let reached = format!("How the proxies of {whose} are reached.");
+    let paused = "Whether the proxies are left as they are, whatever changes; what they serve still follows.";
+    let retained = format!("Whether the proxies stay when the Gateway is deleted; {ADOPTED}");
+    let fields = [
+        ("proxy", described(schema_of::<ProxySpec>(), &proxy)),
+        ("loadBalancer", described(schema_of::<LoadBalancerSpec>(), &reached)),
+        ("paused", flag(paused.to_owned())),
+        ("retainOnDelete", flag(retained)),
+    ];
+    fields.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+}
+
 fn gateway_profile() -> Value {
-    let proxy = described(schema_of::<ProxySpec>(), "Which proxy serves them.");
     let schema = json!({
         "description": PROFILE_HELP,
         "type": "object",
@@ -81,7 +107,7 @@ fn gateway_profile() -> Value {
             "spec": {
                 "description": "What such Gateways are like.",
                 "type": "object",
-                "properties": {"proxy": proxy},
+                "properties": fleet_fields("such Gateways"),
             },
         },
     });
@@ -194,12 +220,14 @@ struct Names {
     list: &'static str,
 }
 
-/// A column of `kubectl get`: name, type, path.
+/// A column of `kubectl get`: name, type, path. One whose name begins with `+` is for `-o wide`.
 type Column = (&'static str, &'static str, &'static str);
 
 fn definition(kind: Kind, names: &Names, schema: &Map<String, Value>, columns: &[Column]) -> Value {
-    let column =
-        |(name, kind, path): &Column| json!({"name": name, "type": kind, "jsonPath": path});
+    let column = |(name, kind, path): &Column| match name.strip_prefix('+') {
+        Some(wide) => json!({"name": wide, "type": kind, "jsonPath": path, "priority": 1}),
+        None => json!({"name": name, "type": kind, "jsonPath": path}),
+    };
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -237,24 +265,40 @@ const ROUTE_HELP: &str = "Which requests, calls or connections go where, and wha
     HTTPRoute, GRPCRoute, TLSRoute, TCPRoute and UDPRoute field for field, and more. An HTTPRoute's spec \
     means the same here.";
 
-const GATEWAY_COLUMNS: [Column; 5] = [
+const ADOPTED: &str = "a Gateway of the same name takes them over.";
+
+const GATEWAY_COLUMNS: [Column; 10] = [
     ("Address", "string", ".status.addresses[*].value"),
     ("Accepted", "string", ".status.conditions[?(@.type==\"Accepted\")].status"),
     ("Programmed", "string", ".status.conditions[?(@.type==\"Programmed\")].status"),
-    ("Classes", "string", ".spec.ingressClasses"),
+    ("Proxies", "string", ".status.proxies.summary"),
+    ("Routes", "integer", ".status.attachedRoutes"),
     ("Age", "date", ".metadata.creationTimestamp"),
+    ("+Classes", "string", ".spec.ingressClasses"),
+    ("+Accessible", "boolean", ".status.accessible"),
+    ("+Reason", "string", ".status.conditions[?(@.type==\"Programmed\")].reason"),
+    ("+Message", "string", ".status.conditions[?(@.type==\"Programmed\")].message"),
 ];
 
-const PROFILE_COLUMNS: [Column; 2] =
-    [("Engine", "string", ".spec.proxy.engine"), ("Age", "date", ".metadata.creationTimestamp")];
+const PROFILE_COLUMNS: [Column; 6] = [
+    ("Engine", "string", ".spec.proxy.engine"),
+    ("Replicas", "integer", ".spec.proxy.replicas"),
+    ("At-most", "integer", ".spec.proxy.autoscaling.maxReplicas"),
+    ("Paused", "boolean", ".spec.paused"),
+    ("Age", "date", ".metadata.creationTimestamp"),
+    ("+Image", "string", ".spec.proxy.image"),
+];
 
-const ROUTE_COLUMNS: [Column; 6] = [
+const ROUTE_COLUMNS: [Column; 9] = [
     ("Hostnames", "string", ".spec.hostnames"),
     ("Parents", "string", ".spec.parentRefs[*].name"),
     ("Accepted", "string", ".status.parents[*].conditions[?(@.type==\"Accepted\")].status"),
     ("Resolved", "string", ".status.parents[*].conditions[?(@.type==\"ResolvedRefs\")].status"),
+    ("Live", "string", ".status.parents[*].conditions[?(@.type==\"Live\")].status"),
     ("Protocol", "string", ".spec.protocol"),
     ("Age", "date", ".metadata.creationTimestamp"),
+    ("+Reason", "string", ".status.parents[*].conditions[?(@.type==\"Accepted\")].reason"),
+    ("+Since", "string", ".status.parents[*].conditions[?(@.type==\"Live\")].message"),
 ];
 
 const KNOWN_PATH_TYPES: &str =

@@ -3,6 +3,7 @@
 
 pub mod gateway;
 pub mod plugin;
+pub mod proxy;
 pub mod traffic_route;
 
 pub use gateway::{FairwayGateway, GatewayProfile};

@@ -1,5 +1,6 @@
 //! What is said back: one condition, and one status shape for all routes, policies and listeners.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::meta::Time;
@@ -96,6 +97,65 @@ pub struct GatewayStatus {
     /// How many ListenerSets hang on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attached_listener_sets: Option<i32>,
+    /// Whether it has an address, an open listener and a ready proxy. Of our own Gateway alone, as all that
+    /// follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accessible: Option<bool>,
+    /// How many routes hang on it, counted once for each listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached_routes: Option<i32>,
+    /// How its proxies are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxies: Option<ProxiesStatus>,
+}
+
+/// How a Gateway's proxies are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProxiesStatus {
+    /// How many there shall be.
+    pub desired: i32,
+    /// How many take connections.
+    pub ready: i32,
+    /// How many are of the newest form.
+    pub updated: i32,
+    /// `ready/desired`, for people.
+    pub summary: String,
+    /// Whether they are left as they are.
+    #[serde(skip_serializing_if = "is_false")]
+    pub paused: bool,
+    /// What is in the way, if anything.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Each of them, at most 32: those in trouble first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub pods: Vec<ProxyPodStatus>,
+}
+
+/// How one proxy is.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProxyPodStatus {
+    /// Whether it takes connections.
+    pub ready: bool,
+    /// Its pod.
+    pub name: String,
+    /// Why it is not ready, in a word.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Why it is not ready, for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// How often it has ended and begun again.
+    pub restarts: i32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// An address of a Gateway.

@@ -14,6 +14,7 @@ pub mod snapshot;
 
 // What goes out.
 pub mod plan;
+pub mod profile;
 pub mod status;
 pub mod verdict;
 

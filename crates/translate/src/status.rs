@@ -22,9 +22,11 @@ use crate::verdict::{
 };
 
 mod conditions;
+mod fleet;
 mod remembered;
 
 use self::conditions::Stamp;
+pub use self::fleet::{FleetOutcome, PodOutcome};
 use self::remembered::live_message;
 pub use self::remembered::remembered;
 
@@ -37,6 +39,8 @@ pub struct Outcomes {
     pub refused: BTreeMap<RouteId, Arc<str>>,
     /// Routes that are live.
     pub live: BTreeMap<ObjectKey, Live>,
+    /// How the proxies of Gateways are that have some of their own.
+    pub fleets: BTreeMap<ObjectKey, FleetOutcome>,
 }
 
 /// What became of a listener.
@@ -180,7 +184,7 @@ impl Pen<'_> {
     fn status(&self, key: &ObjectKey, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
         match key.kind {
             Kind::GatewayClass => self.class(said, before),
-            Kind::Gateway | Kind::FairwayGateway => self.gateway(said, before),
+            Kind::Gateway | Kind::FairwayGateway => self.gateway(key, said, before),
             Kind::ListenerSet => self.listener_set(said, before),
             Kind::BackendTlsPolicy => self.policy(said, before),
             Kind::Ingress => ingress(said),
@@ -222,7 +226,7 @@ impl Pen<'_> {
         })
     }
 
-    fn gateway(&self, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
+    fn gateway(&self, key: &ObjectKey, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
         let empty = GatewayStatus::default();
         let before = match before {
             Some(Status::Gateway(status)) => status,
@@ -233,13 +237,23 @@ impl Pen<'_> {
             value: address.to_string(),
             routability: None,
         };
-        let conditions = self.confirmed(said);
-        Status::Gateway(GatewayStatus {
+        let mut conditions = self.confirmed(said);
+        let fleet = self.outcomes.fleets.get(key);
+        if let Some(fleet) = fleet {
+            fleet.judge(&mut conditions);
+        }
+        let mut status = GatewayStatus {
             addresses: said.facts.addresses.iter().map(address).collect(),
             conditions: self.stamp(said).write(&conditions, &before.conditions),
             listeners: self.listeners(said, &before.listeners),
             attached_listener_sets: said.facts.attached_listener_sets,
-        })
+            ..GatewayStatus::default()
+        };
+        // The API server drops fields that Gateway API does not have: to write them would never end.
+        if let Some(fleet) = fleet.filter(|_| key.kind == Kind::FairwayGateway) {
+            fleet.describe(said, conditions.holds(Condition::Programmed), &mut status);
+        }
+        Status::Gateway(status)
     }
 
     fn listener_set(&self, said: &ObjectVerdicts, before: Option<&Status>) -> Status {

@@ -184,6 +184,8 @@ reasons! {
     Programmed = "Programmed": Programmed True;
     /// It is about to be served.
     ProgrammedPending = "Pending": Programmed False;
+    /// Its proxies do not run, and why.
+    NoResources = "NoResources": Programmed False;
     /// It is invalid and so not served.
     ProgrammedInvalid = "Invalid": Programmed False;
     /// No listener is valid, so nothing is served.

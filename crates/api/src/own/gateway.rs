@@ -1,11 +1,10 @@
-//! Fairway's Gateway and GatewayProfile. Only what is served stands here: proxies and load balancers to
-//! choose from come with what runs them.
+//! Fairway's Gateway and GatewayProfile. The blocks that both have are in [`super::proxy`].
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{AllowedListeners, GatewayAddress, GatewayTls, Listener};
 use crate::meta::Object;
+use crate::own::proxy::{LoadBalancerSpec, Marks, ProxySpec};
 use crate::status::GatewayStatus;
 
 /// A Gateway of group `fairway.dev`, short name `fgw`.
@@ -31,6 +30,18 @@ pub struct FairwayGatewaySpec {
     /// Which proxy serves it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxySpec>,
+    /// How its proxies are reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<LoadBalancerSpec>,
+    /// What every object made for it carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub infrastructure: Option<Marks>,
+    /// Whether its proxies are left as they are, whatever changes; what they serve still follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    /// Whether its proxies stay when it is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retain_on_delete: Option<bool>,
     /// Names of the IngressClasses whose Ingresses it serves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ingress_classes: Vec<String>,
@@ -43,22 +54,13 @@ pub struct GatewayProfileSpec {
     /// Which proxy serves them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxySpec>,
-}
-
-/// Which proxy serves a Gateway.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ProxySpec {
-    /// The proxy. Fairway's own data plane when absent.
+    /// How their proxies are reached.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "ProxyEngine")]
-    pub engine: Option<ProxyEngine>,
-}
-
-open_enum! {
-    /// The proxies that can serve a Gateway.
-    ProxyEngine {
-        /// Fairway's own data plane.
-        Fairway = "Fairway",
-    }
+    pub load_balancer: Option<LoadBalancerSpec>,
+    /// Whether their proxies are left as they are, whatever changes; what they serve still follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    /// Whether their proxies stay when they are deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retain_on_delete: Option<bool>,
 }

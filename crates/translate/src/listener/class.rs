@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use fairway_api::gateway::GatewayClass;
 
-use crate::object::{Kind, Name, ObjectKey};
+use crate::object::{Kind, ObjectKey};
+use crate::profile::class_fault;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::verdict::{Facts, ObjectVerdicts, Reason, Verdicts};
@@ -92,7 +93,7 @@ pub(crate) fn classes(
         if *class.spec.controller_name != *settings.controller_name {
             continue;
         }
-        let refused = missing_profile(class, snapshot);
+        let refused = class_fault(class, snapshot);
         let key = ObjectKey { kind: Kind::GatewayClass, name: name.clone() };
         verdicts.insert(key, Arc::new(judge(class, refused.as_deref(), settings)));
         by_name.insert(Arc::clone(&name.name), Class { refused });
@@ -124,21 +125,4 @@ fn judge(class: &GatewayClass, refused: Option<&str>, settings: &Settings) -> Ob
         }
     }
     said
-}
-
-fn missing_profile(class: &GatewayClass, snapshot: &Snapshot) -> Option<String> {
-    let reference = class.spec.parameters_ref.as_ref()?;
-    let profile = Kind::GatewayProfile;
-    if (reference.group.as_str(), reference.kind.as_str()) != (profile.group(), profile.name()) {
-        let (group, kind) = (&reference.group, &reference.kind);
-        return Some(format!(
-            "parametersRef: {kind} of group {group:?} is not supported: name a GatewayProfile of group fairway.dev"
-        ));
-    }
-    let Some(namespace) = reference.namespace.as_deref() else {
-        return Some("parametersRef: namespace is missing".to_owned());
-    };
-    let name = Name::new(namespace, reference.name.as_str());
-    let missing = !snapshot.gateway_profiles.contains_key(&name);
-    missing.then(|| format!("parametersRef: GatewayProfile {name} does not exist"))
 }

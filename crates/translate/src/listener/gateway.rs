@@ -3,15 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use fairway_api::gateway::{
-    AllowedListeners, Gateway, GatewayAddress, GatewayTls, Infrastructure, Listener,
-};
+use fairway_api::gateway::{AllowedListeners, Gateway, GatewayAddress, GatewayTls, Listener};
 use fairway_model::GatewayId;
 
 use super::class::Classes;
 use super::{ParentKey, ParentKind};
 use crate::address::Wish;
 use crate::object::{Kind, Name, ObjectKey, slug};
+use crate::profile::{gateway_fault, unserved};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::verdict::{ObjectVerdicts, Reason};
@@ -84,7 +83,7 @@ pub(crate) fn gateways<'a>(
         };
         let parameters = class.refused.clone();
         let parameters = parameters
-            .or_else(|| missing_profile(spec.infrastructure.as_ref(), name, snapshot))
+            .or_else(|| gateway_fault(spec.infrastructure.as_ref(), name, snapshot))
             .map(|why| (Reason::InvalidParameters, why));
         view.refused = parameters.or_else(|| unsupported_address(&view, settings));
         views.push(view);
@@ -102,7 +101,9 @@ pub(crate) fn gateways<'a>(
             ingress_classes: &spec.ingress_classes,
             refused: None,
         };
-        view.refused = unsupported_address(&view, settings);
+        let parameters = unserved(spec.proxy.as_ref(), spec.load_balancer.as_ref())
+            .map(|why| (Reason::InvalidParameters, why));
+        view.refused = parameters.or_else(|| unsupported_address(&view, settings));
         views.push(view);
     }
     views
@@ -110,25 +111,6 @@ pub(crate) fn gateways<'a>(
 
 fn id(kind: Kind, name: &Name) -> GatewayId {
     GatewayId::new(format!("{}/{}/{}", slug(kind), name.namespace, name.name))
-}
-
-/// Says what is wrong with `infrastructure.parametersRef`, if anything.
-fn missing_profile(
-    infrastructure: Option<&Infrastructure>,
-    gateway: &Name,
-    snapshot: &Snapshot,
-) -> Option<String> {
-    let reference = infrastructure?.parameters_ref.as_ref()?;
-    let profile = Kind::GatewayProfile;
-    if (reference.group.as_str(), reference.kind.as_str()) != (profile.group(), profile.name()) {
-        let (group, kind) = (&reference.group, &reference.kind);
-        return Some(format!(
-            "infrastructure.parametersRef: {kind} of group {group:?} is not supported: name a GatewayProfile of group fairway.dev"
-        ));
-    }
-    let name = Name::new(Arc::clone(&gateway.namespace), reference.name.as_str());
-    let missing = !snapshot.gateway_profiles.contains_key(&name);
-    missing.then(|| format!("infrastructure.parametersRef: GatewayProfile {name} does not exist"))
 }
 
 const IP_ADDRESS: &str = "IPAddress";

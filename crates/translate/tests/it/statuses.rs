@@ -4,7 +4,7 @@
 use fairway_model::{ListenerId, RouteId};
 use fairway_translate::object::ObjectKey;
 use fairway_translate::status::{
-    ListenerOutcome, Live, Outcomes, Status, Statuses, current, render,
+    FleetOutcome, ListenerOutcome, Live, Outcomes, PodOutcome, Status, Statuses, current, render,
 };
 use fairway_translate::{Kind, Name, Plan, Snapshot};
 use serde_json::{Map, Value};
@@ -44,17 +44,45 @@ pub(crate) fn outcomes(value: &Value) -> Outcomes {
                 };
                 outcomes.live.extend(pairs(&value).map(|(object, live)| (key(&object), one(live))));
             }
+            "fleets" => {
+                let all = pairs(&value).map(|(object, fleet)| (key(&object), self::fleet(&fleet)));
+                outcomes.fleets.extend(all);
+            }
             other => panic!("Outcomes has no field {other}"),
         }
     }
     outcomes
 }
 
+/// Reads how many proxies there are: `ready` of `desired`, and what stands for a pod in `pods`.
+fn fleet(value: &Value) -> FleetOutcome {
+    let number = |field: &str| value[field].as_u64().map_or(0, |n| u32::try_from(n).unwrap());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let pod = |pod: &Value| PodOutcome {
+        ready: pod["ready"].as_bool().unwrap_or_default(),
+        name: text(&pod["name"]),
+        reason: text(&pod["reason"]),
+        message: text(&pod["message"]),
+        restarts: 0,
+    };
+    FleetOutcome {
+        desired: number("desired"),
+        ready: number("ready"),
+        updated: number("ready"),
+        paused: value["paused"].as_bool().unwrap_or_default(),
+        trouble: value["trouble"].as_str().map(Into::into),
+        pods: value["pods"].as_array().into_iter().flatten().map(pod).collect(),
+    }
+}
+
 /// Reads `HTTPRoute shop/cart`.
 pub(crate) fn key(text: &str) -> ObjectKey {
     let (kind, name) = text.split_once(' ').unwrap();
     let (namespace, name) = name.split_once('/').unwrap_or(("", name));
-    let kind = Kind::ALL.iter().find(|known| known.name() == kind);
+    let own = kind == "Gateway.fairway.dev";
+    let found =
+        |known: &&Kind| if own { **known == Kind::FairwayGateway } else { known.name() == kind };
+    let kind = Kind::ALL.iter().find(found);
     let kind = *kind.unwrap_or_else(|| panic!("{text} is of no kind that is read"));
     ObjectKey { kind, name: Name::new(namespace, name) }
 }
