@@ -4,6 +4,7 @@
 
 mod bench;
 mod cargo;
+mod conformance;
 mod crds;
 mod golden;
 mod install;
@@ -40,6 +41,8 @@ enum Chore {
     /// Start, use and stop a real API server on this machine: `cargo xtask lab up`. Needs root and Go.
     #[command(disable_help_flag = true)]
     Lab(lab::Arguments),
+    /// Run Gateway API's own conformance suite against a lab. Needs root and Go.
+    Conformance(conformance::Arguments),
     /// Run a benchmark, with optimised builds.
     Bench(bench::Arguments),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Chore::Crds => crds::write(),
         Chore::Golden(arguments) => golden::run(&arguments),
         Chore::Lab(arguments) => lab::run(&arguments),
+        Chore::Conformance(arguments) => conformance::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
     };
     done.unwrap_or_else(|error| {

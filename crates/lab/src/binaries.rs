@@ -75,6 +75,22 @@ impl Binaries {
     }
 }
 
+/// Gives helm, built if it is not there. A module of its own: its Kubernetes libraries are not the lab's.
+///
+/// # Errors
+/// Go is missing, or it does not build.
+pub fn helm() -> Result<PathBuf, BuildError> {
+    let module = root().join("lab/helm");
+    let folder = target().join("lab").join(key(&module)?);
+    fs::create_dir_all(&folder)
+        .map_err(|source| BuildError::Folder { path: folder.clone(), source })?;
+    let path = folder.join("helm");
+    if !path.is_file() {
+        build(&module, "helm", "helm.sh/helm/v4/cmd/helm", &path)?;
+    }
+    Ok(path)
+}
+
 /// The project's folder: the lab never leaves it.
 #[must_use]
 pub fn root() -> &'static Path {

@@ -41,6 +41,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run helm inside, with the administrator's rights.
+    Helm {
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Answer DNS questions on port 53: what the image `coredns` stands for.
     #[command(hide = true)]
     Dns {
@@ -120,6 +126,12 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Kubectl { arguments } => {
             let mut kubectl = Lab::find(&cli.name)?.kubectl()?;
             Ok(code(kubectl.args(arguments).status()?.code()))
+        }
+        Verb::Helm { arguments } => {
+            let helm = fairway_lab::binaries::helm()?.display().to_string();
+            let command: Vec<String> =
+                [helm].into_iter().chain(arguments.iter().cloned()).collect();
+            inside(&cli.name, &command)
         }
         Verb::Exec { command } => inside(&cli.name, command),
         Verb::Dns { ignored: _ } => {
