@@ -242,8 +242,11 @@ impl Pen<'_> {
         if let Some(fleet) = fleet {
             fleet.judge(&mut conditions);
         }
+        let shown = |address: &GatewayStatusAddress| {
+            self.is_open(said) || before.addresses.iter().any(|known| known.value == address.value)
+        };
         let mut status = GatewayStatus {
-            addresses: said.facts.addresses.iter().map(address).collect(),
+            addresses: said.facts.addresses.iter().map(address).filter(shown).collect(),
             conditions: self.stamp(said).write(&conditions, &before.conditions),
             listeners: self.listeners(said, &before.listeners),
             attached_listener_sets: said.facts.attached_listener_sets,
@@ -293,6 +296,14 @@ impl Pen<'_> {
             }
         };
         said.listeners.iter().enumerate().map(one).collect()
+    }
+
+    /// Says whether a client gets to a listener. An address is shown from then on: who reads it connects, and
+    /// many clients back off for long after a first refusal. Without a listener there is nothing to wait for.
+    fn is_open(&self, said: &ObjectVerdicts) -> bool {
+        let mut ids = said.listeners.iter().filter_map(|listener| listener.id.as_ref()).peekable();
+        ids.peek().is_none()
+            || ids.any(|id| matches!(self.outcomes.listeners.get(id), Some(ListenerOutcome::Bound)))
     }
 
     /// Says `Programmed` only when a data plane has confirmed a listener.
