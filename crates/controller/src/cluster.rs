@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{self, Admin};
 use crate::drivers::addresses;
-use crate::drivers::fleet::{self, Fleet, Operator, fleets};
+use crate::drivers::fleet::{self, Fleet, Operator, fleets, left};
 use crate::drivers::identity::{Identities, Wanted};
 use crate::leader::{self, Campaign, Role};
 use crate::metrics::{self, Figures};
@@ -82,6 +82,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
             () = &mut shutdown => break,
             () = running.source.changed() => running.look(),
             () = heard(running.server.as_ref()) => running.heard(),
+            () = running.operator.changed() => running.observed(),
             () = running.campaign.changed() => running.lead(),
             () = changed(&mut running.identity) => running.identify().await,
             () = overdue(running.due) => running.settle(),
@@ -231,7 +232,7 @@ impl Running {
         let fleets = fleets(&self.snapshot, &plan);
         self.identities.want(fleets.iter().map(wanted).collect());
         self.progress.reach(fleets.iter().map(|fleet| reachable(fleet, &self.snapshot)).collect());
-        self.operator.want(fleets);
+        self.operator.want(fleets, left(&self.snapshot, &self.options.translate));
         self.plan = Some(Arc::new(plan));
         if let Some(server) = &self.server {
             self.progress.heard(&self.model, &server.proxies());
@@ -257,28 +258,37 @@ impl Running {
         }
     }
 
+    /// Something about fleets is new.
+    fn observed(&mut self) {
+        // What waits for the proxies' answer is written with it.
+        if self.due.is_none() {
+            self.settle();
+        }
+    }
+
     /// Writes statuses and shows how things stand.
     fn settle(&mut self) {
         self.due = None;
         let Some(plan) = self.plan.clone() else { return };
         self.progress.forget_others(&plan.verdicts);
+        self.progress.outcomes.fleets.clone_from(&self.operator.facts());
         let mut before = current(&self.snapshot);
         self.writer.overlay(&mut before, &self.snapshot);
         let now = jiff::Timestamp::now();
         let settings = &self.options.translate;
         let statuses = render(&plan, settings, &self.progress.outcomes, &before, now);
         self.writer.write(&statuses, &before, &self.snapshot);
-        self.show(&plan, Arc::new(statuses));
+        self.show(&plan, &Arc::new(statuses));
     }
 
-    fn show(&mut self, plan: &Arc<Plan>, statuses: Arc<Statuses>) {
+    fn show(&mut self, plan: &Arc<Plan>, statuses: &Arc<Statuses>) {
         let counts = self.writer.counts();
         metrics::update(&self.figures, |figures| figures.status_writes = counts.written);
         self.shown.show(&State {
             plan,
             model: &self.model,
             outcomes: &self.progress.outcomes,
-            statuses: &statuses,
+            statuses,
             took: self.took,
         });
     }

@@ -57,6 +57,7 @@ pub(super) fn remedy(reason: Reason) -> Option<&'static str> {
         | Reason::ParentNotAccepted
         | Reason::Programmed
         | Reason::ProgrammedPending
+        | Reason::NoResources
         | Reason::ProgrammedInvalid
         | Reason::ProgrammedListenersNotValid
         | Reason::ProgrammedNotAllowed

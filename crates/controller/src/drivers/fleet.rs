@@ -2,22 +2,26 @@
 //! with it, and applied on the server's side, so that what others have added to them stays.
 
 mod desired;
+mod facts;
 mod name;
+mod pod;
+mod seen;
+mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
-use kube::{Api, Client};
-use serde_json::{Value, json};
+use fairway_translate::ObjectKey;
+use fairway_translate::status::FleetOutcome;
+use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use desired::{Fleet, fleets};
+pub use desired::{Fleet, fleets, left};
 pub use name::{label, name};
-
-use crate::FIELD_MANAGER;
+use seen::Sight;
+use write::{Job, Memory};
 
 /// The class of a fleet's Service: we answer for its addresses.
 pub const LOAD_BALANCER_CLASS: &str = "fairway.dev/load-balancer";
@@ -41,14 +45,15 @@ pub struct Settings {
 /// Runs fleets until it is dropped.
 #[derive(Debug)]
 pub struct Operator {
-    wanted: watch::Sender<Arc<Vec<Fleet>>>,
+    wanted: watch::Sender<Arc<Wanted>>,
     leading: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    facts: watch::Receiver<Arc<Facts>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Operator {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -56,19 +61,30 @@ impl Operator {
     /// Begins. Nothing is written until this replica leads.
     #[must_use]
     pub fn start(client: Client, settings: Settings) -> Self {
-        let (wanted, wanted_now) = watch::channel(Arc::new(Vec::new()));
+        let (wanted, wanted_now) = watch::channel(Arc::new(Wanted::default()));
         let (leading, leading_now) = watch::channel(false);
-        let work = Work { client, settings, applied: BTreeMap::new() };
-        let task = tokio::spawn(work.run(wanted_now, leading_now));
-        Self { wanted, leading, task }
+        let (refused, refused_now) = watch::channel(BTreeMap::new());
+        let (told, facts) = watch::channel(Arc::default());
+        let sight = Sight::new();
+        let teller = Teller { settings: settings.clone(), sight: sight.clone(), facts: told };
+        let watching = sight.clone().watch(client.clone());
+        let work = Work { client, settings, sight, memory: Memory::default(), refused };
+        let tasks = vec![
+            tokio::spawn(watching),
+            tokio::spawn(teller.run(wanted.subscribe(), refused_now)),
+            tokio::spawn(work.run(wanted_now, leading_now)),
+        ];
+        Self { wanted, leading, facts, tasks }
     }
 
-    /// Says which fleets there shall be from now on.
-    pub fn want(&self, fleets: Vec<Fleet>) {
+    /// Says which fleets there shall be from now on, and which Gateways (by uid) other controllers serve now:
+    /// what was made for those is deleted.
+    pub fn want(&self, fleets: Vec<Fleet>, left: BTreeSet<String>) {
+        let wanted = Wanted { fleets, left };
         self.wanted.send_if_modified(|known| {
-            let changed = **known != fleets;
+            let changed = **known != wanted;
             if changed {
-                *known = Arc::new(fleets);
+                *known = Arc::new(wanted);
             }
             changed
         });
@@ -78,122 +94,153 @@ impl Operator {
     pub fn set_leading(&self, leading: bool) {
         self.leading.send_replace(leading);
     }
+
+    /// Gives how fleets are. Without an entry nothing is known.
+    #[must_use]
+    pub fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.facts.borrow())
+    }
+
+    /// Returns when something about fleets is new since the last time.
+    pub async fn changed(&mut self) {
+        if self.facts.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
-/// An object by kind, namespace and name; its status by itself.
-type Place = (String, String, String);
+/// How fleets are, by Gateway.
+pub type Facts = BTreeMap<ObjectKey, FleetOutcome>;
+
+/// What there shall be.
+#[derive(Debug, Default, PartialEq)]
+struct Wanted {
+    fleets: Vec<Fleet>,
+    /// Gateways that other controllers serve now, by uid.
+    left: BTreeSet<String>,
+}
 
 struct Work {
     client: Client,
     settings: Settings,
-    /// What was applied, and is not applied again while it is the same.
-    applied: BTreeMap<Place, Value>,
+    sight: Sight,
+    memory: Memory,
+    /// What the API server refuses.
+    refused: watch::Sender<BTreeMap<ObjectKey, String>>,
 }
 
 impl Work {
     async fn run(
         mut self,
-        mut wanted: watch::Receiver<Arc<Vec<Fleet>>>,
+        mut wanted: watch::Receiver<Arc<Wanted>>,
         mut leading: watch::Receiver<bool>,
     ) {
+        let mut news = self.sight.news();
         let mut fresh = Instant::now();
         loop {
             let mut pause = AGAIN;
+            news.mark_unchanged();
             if *leading.borrow_and_update() {
                 if fresh.elapsed() >= AGAIN {
-                    self.applied.clear();
+                    self.memory.clear();
                     fresh = Instant::now();
                 }
-                let fleets = Arc::clone(&wanted.borrow_and_update());
-                if !self.apply_all(&fleets).await {
+                let wanted = Arc::clone(&wanted.borrow_and_update());
+                if !self.apply_all(&wanted).await {
                     pause = RETRY;
                 }
             } else {
-                self.applied.clear();
+                self.memory.clear();
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 changed = wanted.changed() => if changed.is_err() { return },
                 changed = leading.changed() => if changed.is_err() { return },
+                changed = news.changed() => if changed.is_err() { return },
             }
         }
     }
 
     /// Says whether all went well.
-    async fn apply_all(&mut self, fleets: &[Fleet]) -> bool {
+    async fn apply_all(&mut self, wanted: &Wanted) -> bool {
+        self.memory.keep(&wanted.fleets);
+        let jobs = self.sight.look(|seen| {
+            let own = wanted.fleets.iter().enumerate().map(|(fleet, wanted)| Job {
+                fleet,
+                steps: self.memory.steps(wanted, &self.settings, seen),
+            });
+            let left = Job { fleet: wanted.fleets.len(), steps: write::leave(&wanted.left, seen) };
+            let all = own.chain([left]);
+            all.filter(|job| !job.steps.is_empty()).collect::<Vec<_>>()
+        });
+        if jobs.is_empty() {
+            self.refusals(BTreeMap::new());
+            return true;
+        }
         let mut well = true;
-        for fleet in fleets {
-            for object in fleet.desired(&self.settings) {
-                let is_service = object["kind"] == "Service";
-                well &= self.apply(&object, None).await;
-                if is_service {
-                    let status = addresses(fleet);
-                    well &= self.apply(&object, Some(status)).await;
-                }
+        let mut refused = BTreeMap::new();
+        for outcome in write::work(&self.client, jobs).await {
+            outcome.done.into_iter().for_each(|done| self.memory.take(done));
+            let Some(failure) = outcome.failed else { continue };
+            well = false;
+            let fleet = wanted.fleets.get(outcome.fleet);
+            tracing::warn!("{failure}; it is tried again");
+            if let Some(fleet) = fleet.filter(|_| failure.refused) {
+                refused.insert(fleet.key.clone(), failure.to_string());
             }
         }
-        let names: Vec<(String, String)> = fleets
-            .iter()
-            .map(|fleet| (fleet.key.name.namespace.as_ref().to_owned(), fleet.name()))
-            .collect();
-        self.applied.retain(|(_, namespace, name), _| {
-            names.iter().any(|(ns, own)| ns == namespace && own == name)
-        });
+        self.refusals(refused);
         well
     }
 
-    /// Applies an object, or its status, unless the same was applied before. One that fails is logged, and
-    /// tried again with the next.
-    async fn apply(&mut self, object: &Value, status: Option<Value>) -> bool {
-        let text = |pointer: &str| {
-            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let (kind, api_version) = (text("/kind"), text("/apiVersion"));
-        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-        let part = if status.is_some() { format!("{kind}/status") } else { kind.clone() };
-        let place = (part, namespace.clone(), name.clone());
-        let wanted = status.as_ref().unwrap_or(object);
-        if self.applied.get(&place) == Some(wanted) {
-            return true;
-        }
-        let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
-        let resource = ApiResource {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            api_version: api_version.clone(),
-            plural: format!("{}s", kind.to_lowercase()),
-            kind: kind.clone(),
-        };
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), &namespace, &resource);
-        let applied = match &status {
-            None => {
-                let apply = PatchParams::apply(FIELD_MANAGER).force();
-                api.patch(&name, &apply, &Patch::Apply(object)).await
-            }
-            Some(status) => {
-                let merge = PatchParams {
-                    field_manager: Some(FIELD_MANAGER.to_owned()),
-                    ..PatchParams::default()
-                };
-                api.patch_status(&name, &merge, &Patch::Merge(json!({"status": status}))).await
-            }
-        };
-        match applied {
-            Ok(_) => {
-                self.applied.insert(place, wanted.clone());
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%error, "applying {kind} {namespace}/{name}");
-                false
-            }
-        }
+    /// Tells what is refused: a step that failed is due again each time, so this is all of it.
+    fn refusals(&self, refused: BTreeMap<ObjectKey, String>) {
+        self.refused.send_if_modified(|known| {
+            let changed = *known != refused;
+            *known = refused;
+            changed
+        });
     }
 }
 
-fn addresses(fleet: &Fleet) -> Value {
-    let ingress: Vec<Value> =
-        fleet.addresses.iter().map(|ip| json!({"ip": ip, "ipMode": "VIP"})).collect();
-    json!({"loadBalancer": {"ingress": ingress}})
+/// Tells how fleets are, whenever something of it changes.
+struct Teller {
+    settings: Settings,
+    sight: Sight,
+    facts: watch::Sender<Arc<Facts>>,
+}
+
+impl Teller {
+    async fn run(
+        self,
+        mut wanted: watch::Receiver<Arc<Wanted>>,
+        mut refused: watch::Receiver<BTreeMap<ObjectKey, String>>,
+    ) {
+        let mut news = self.sight.news();
+        loop {
+            news.mark_unchanged();
+            let wanted_now = Arc::clone(&wanted.borrow_and_update());
+            let refused_now = refused.borrow_and_update().clone();
+            let facts: Facts = self.sight.look(|seen| {
+                let all = wanted_now.fleets.iter().filter_map(|fleet| {
+                    let refused = refused_now.get(&fleet.key).map(String::as_str);
+                    let fact = facts::fact(fleet, &self.settings, seen, refused)?;
+                    Some((fleet.key.clone(), fact))
+                });
+                all.collect()
+            });
+            self.facts.send_if_modified(|known| {
+                let changed = **known != facts;
+                if changed {
+                    *known = Arc::new(facts);
+                }
+                changed
+            });
+            tokio::select! {
+                changed = wanted.changed() => if changed.is_err() { return },
+                changed = refused.changed() => if changed.is_err() { return },
+                changed = news.changed() => if changed.is_err() { return },
+            }
+        }
+    }
 }

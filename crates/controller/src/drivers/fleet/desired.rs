@@ -5,17 +5,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fairway_api::meta::ObjectMeta;
+use fairway_api::own::proxy::TrafficPolicy;
 use fairway_model::GatewayId;
 use fairway_model::gateway::ListenerProtocol;
 use fairway_model::listener::container_port;
-use fairway_translate::{Kind, ObjectKey, Plan, Snapshot};
+use fairway_translate::profile::{FleetSpec, fleet_spec};
+use fairway_translate::{Kind, Name, ObjectKey, Plan, Snapshot};
 use serde_json::{Map, Value, json};
 
 use super::Settings;
 use super::name::{label, name};
 
 /// Selects a fleet's pods. Never changed: a Deployment's selector cannot be.
-const FLEET: &str = "fairway.dev/fleet";
+pub(super) const FLEET: &str = "fairway.dev/fleet";
+/// By this the objects that we have made are found again.
+pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// GEP-1762.
 const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 
@@ -27,10 +31,10 @@ pub struct Fleet {
     /// Its entry in the model.
     pub gateway: GatewayId,
     uid: String,
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
+    /// What its Gateway asks for.
+    pub(super) spec: FleetSpec,
     /// Ports of its listeners, and whether they are UDP's.
-    ports: BTreeSet<(u16, bool)>,
+    pub(super) ports: BTreeSet<(u16, bool)>,
     pub(super) addresses: Vec<IpAddr>,
 }
 
@@ -45,16 +49,14 @@ pub fn fleets(snapshot: &Snapshot, plan: &Plan) -> Vec<Fleet> {
     let one = |(id, gateway): (&GatewayId, &Arc<fairway_model::Gateway>)| {
         let key = key(id, gateway)?;
         let metadata: &ObjectMeta = snapshot.metadata(&key)?;
-        let infrastructure = snapshot
-            .gateways
-            .get(&key.name)
-            .filter(|_| key.kind == Kind::Gateway)
-            .and_then(|gateway| gateway.spec.infrastructure.as_ref());
+        // What is made for one that is being deleted would keep it.
+        if metadata.deletion_timestamp.is_some() {
+            return None;
+        }
         Some(Fleet {
             gateway: id.clone(),
             uid: metadata.uid.clone()?,
-            labels: infrastructure.map(|i| i.labels.clone()).unwrap_or_default(),
-            annotations: infrastructure.map(|i| i.annotations.clone()).unwrap_or_default(),
+            spec: fleet_spec(snapshot, &key)?,
             ports: ports.remove(id).unwrap_or_default(),
             addresses: gateway.addresses.clone(),
             key,
@@ -63,12 +65,24 @@ pub fn fleets(snapshot: &Snapshot, plan: &Plan) -> Vec<Fleet> {
     plan.model.gateways.iter().filter_map(one).collect()
 }
 
+/// Finds Gateways that have gone over to a class of another controller, by their uid. One whose class is
+/// gone altogether stays ours: that may well be a mistake.
+#[must_use]
+pub fn left(snapshot: &Snapshot, settings: &fairway_translate::Settings) -> BTreeSet<String> {
+    let others = snapshot.gateways.iter().filter(|(_, gateway)| {
+        let class = Name::new("", gateway.spec.gateway_class_name.as_str());
+        let class = snapshot.gateway_classes.get(&class);
+        class.is_some_and(|class| *class.spec.controller_name != *settings.controller_name)
+    });
+    others.filter_map(|(_, gateway)| gateway.metadata.uid.clone()).collect()
+}
+
 /// An Id begins with the word for the kind.
 fn key(id: &GatewayId, gateway: &fairway_model::Gateway) -> Option<ObjectKey> {
     let (slug, _) = id.as_str().split_once('/')?;
     let kinds = [Kind::Gateway, Kind::FairwayGateway];
     let kind = kinds.into_iter().find(|kind| fairway_translate::object::slug(*kind) == slug)?;
-    let name = fairway_translate::Name::new(
+    let name = Name::new(
         Arc::<str>::from(gateway.namespace.as_ref()),
         Arc::<str>::from(gateway.name.as_ref()),
     );
@@ -88,26 +102,38 @@ impl Fleet {
         format!("{}-id", self.name())
     }
 
-    /// Gives labels, annotations and owner, which all its objects share.
+    /// Gives labels, annotations and owner, which all its objects share. One that is to stay when its Gateway
+    /// goes has no owner.
     #[must_use]
     pub fn metadata(&self) -> Value {
-        json!({
-            "labels": self.labels(),
-            "annotations": self.annotations,
-            "ownerReferences": [{
+        self.marked(&BTreeMap::new(), &BTreeMap::new())
+    }
+
+    fn marked(
+        &self,
+        labels: &BTreeMap<String, String>,
+        annotations: &BTreeMap<String, String>,
+    ) -> Value {
+        let mut metadata =
+            json!({"labels": self.labels(labels), "annotations": self.annotations(annotations)});
+        if !self.spec.retain_on_delete {
+            metadata["ownerReferences"] = json!([{
                 "apiVersion": self.key.kind.api_version(),
                 "kind": self.key.kind.name(),
                 "name": self.key.name.name,
                 "uid": self.uid,
                 "controller": true,
                 "blockOwnerDeletion": true,
-            }],
-        })
+            }]);
+        }
+        metadata
     }
 
-    fn labels(&self) -> BTreeMap<String, String> {
-        let mut labels = self.labels.clone();
-        labels.insert("app.kubernetes.io/managed-by".to_owned(), "fairway".to_owned());
+    /// Gives the Gateway's labels, these besides, and ours, which nobody else's stands for.
+    pub(super) fn labels(&self, more: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut labels = self.spec.marks.labels.clone();
+        labels.extend(more.clone());
+        labels.insert(MANAGED_BY.to_owned(), "fairway".to_owned());
         labels.insert("app.kubernetes.io/name".to_owned(), "fairway-proxy".to_owned());
         labels.insert(FLEET.to_owned(), self.name());
         if self.key.kind == Kind::Gateway {
@@ -116,8 +142,19 @@ impl Fleet {
         labels
     }
 
+    /// Gives the Gateway's annotations, and these besides.
+    pub(super) fn annotations(&self, more: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut annotations = self.spec.marks.annotations.clone();
+        annotations.extend(more.clone());
+        annotations
+    }
+
     fn object(&self, api_version: &str, kind: &str, rest: Value) -> Value {
-        let mut metadata = self.metadata();
+        self.object_with(api_version, kind, self.metadata(), rest)
+    }
+
+    fn object_with(&self, api_version: &str, kind: &str, metadata: Value, rest: Value) -> Value {
+        let mut metadata = metadata;
         metadata["name"] = json!(self.name());
         metadata["namespace"] = json!(self.key.name.namespace);
         let mut object = Map::new();
@@ -144,12 +181,19 @@ impl Fleet {
         ];
         // A Service without ports is refused; without listeners there is nothing to reach.
         if !self.ports.is_empty() {
-            all.push(self.object("v1", "Service", json!({"spec": self.service()})));
+            let asked = &self.spec.load_balancer;
+            let metadata = self.marked(&asked.labels, &asked.annotations);
+            let spec = json!({"spec": self.service()});
+            all.push(self.object_with("v1", "Service", metadata, spec));
+        }
+        if let Some(scaling) = self.scaling() {
+            let spec = json!({"spec": scaling});
+            all.push(self.object("autoscaling/v2", "HorizontalPodAutoscaler", spec));
         }
         all
     }
 
-    fn selector(&self) -> Value {
+    pub(super) fn selector(&self) -> Value {
         json!({"matchLabels": {FLEET: self.name()}})
     }
 
@@ -163,73 +207,14 @@ impl Fleet {
                 "targetPort": container_port(port),
             })
         };
+        let policy = self.spec.load_balancer.external_traffic_policy.as_ref();
         json!({
             "type": "LoadBalancer",
             "loadBalancerClass": super::LOAD_BALANCER_CLASS,
             "allocateLoadBalancerNodePorts": false,
+            "externalTrafficPolicy": policy.map_or("Cluster", TrafficPolicy::as_str),
             "selector": {FLEET: self.name()},
             "ports": self.ports.iter().map(port).collect::<Vec<_>>(),
-        })
-    }
-
-    fn deployment(&self, settings: &Settings) -> Value {
-        json!({
-            "replicas": settings.replicas,
-            "selector": self.selector(),
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
-            },
-            "template": {
-                "metadata": {"labels": self.labels(), "annotations": self.annotations},
-                "spec": self.pod(settings),
-            },
-        })
-    }
-
-    fn pod(&self, settings: &Settings) -> Value {
-        let probe = |path: &str, period: u32| json!({"httpGet": {"path": path, "port": "health"}, "periodSeconds": period});
-        let container = json!({
-            "name": "proxy",
-            "image": settings.image,
-            "args": [
-                "proxy",
-                format!("--gateway={}", self.gateway),
-                format!("--controller={}", settings.controller),
-                "--identity=/etc/fairway/identity",
-                "--state=/var/lib/fairway",
-            ],
-            "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-            "ports": [{"name": "health", "containerPort": 8081}],
-            "readinessProbe": probe("/readyz", 1),
-            "livenessProbe": probe("/healthz", 10),
-            "securityContext": {
-                "allowPrivilegeEscalation": false,
-                "readOnlyRootFilesystem": true,
-                "capabilities": {"drop": ["ALL"]},
-            },
-            "volumeMounts": [
-                {"name": "identity", "mountPath": "/etc/fairway/identity", "readOnly": true},
-                {"name": "state", "mountPath": "/var/lib/fairway"},
-            ],
-        });
-        json!({
-            "serviceAccountName": self.name(),
-            "automountServiceAccountToken": false,
-            // Grace and drain of the proxy, and a rest.
-            "terminationGracePeriodSeconds": 30,
-            "securityContext": {
-                "runAsNonRoot": true,
-                "runAsUser": 65532,
-                "runAsGroup": 65532,
-                "fsGroup": 65532,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [container],
-            "volumes": [
-                {"name": "identity", "secret": {"secretName": self.identity()}},
-                {"name": "state", "emptyDir": {}},
-            ],
         })
     }
 }
