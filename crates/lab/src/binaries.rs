@@ -7,6 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// A program: its name, and the Go package that it is.
@@ -20,6 +21,8 @@ const PROGRAMS: &[(&str, &str)] = &[
 
 /// Release of Kubernetes. Clients refuse a server that does not know its own version.
 const KUBERNETES: &str = "v1.36.3";
+
+static BUILDING: Mutex<()> = Mutex::new(());
 
 /// Why the programs are not there.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +132,11 @@ fn build(
     package: &str,
     path: &Path,
 ) -> Result<(), BuildError> {
+    // Threads of one process would write one draft; the second finds what the first has built.
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if path.is_file() {
+        return Ok(());
+    }
     tracing::info!("building {program}");
     let began = Instant::now();
     // Another lab may build the same: the one that is done first is as good.
