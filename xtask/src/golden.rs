@@ -1,5 +1,5 @@
-//! Runs the golden cases of `translate`, or has them write what they expect. The cases and the writing
-//! are in `crates/translate/tests`; this only spares people the names of environment variables.
+//! Runs the golden cases of `translate` and of the fleets, or has them write what they expect. The cases and the
+//! writing are in the tests of their crates; this only spares people the names of environment variables.
 
 use std::process::ExitCode;
 
@@ -19,8 +19,16 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let mut command =
-        cargo::command(&["test", "--package", "fairway-translate", "--test", "it", "golden"]);
+    let mut command = cargo::command(&[
+        "test",
+        "--package",
+        "fairway-translate",
+        "--package",
+        "fairway-controller",
+        "--test",
+        "it",
+        "golden",
+    ]);
     if arguments.update {
         command.env("FAIRWAY_GOLDEN", "update");
     }

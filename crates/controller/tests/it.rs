@@ -4,6 +4,7 @@
 mod it {
     mod cluster_api;
     mod cluster_source;
+    mod fleet;
     mod run;
     mod source_admission;
     mod source_defaults;

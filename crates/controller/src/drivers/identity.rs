@@ -102,8 +102,8 @@ struct Keeper {
     client: Client,
     namespace: String,
     authority: Option<Trusted>,
-    /// When the identities that there are end.
-    known: BTreeMap<GatewayId, Life>,
+    /// When the identities that there are end, and what their Secrets carry.
+    known: BTreeMap<GatewayId, (Life, Value)>,
     identity: watch::Sender<Option<Identity>>,
 }
 
@@ -162,12 +162,16 @@ impl Keeper {
         self.known.retain(|gateway, _| names.contains(gateway));
         let mut failed = Ok(());
         for wanted in wanted {
-            if self.known.get(&wanted.gateway).is_some_and(|life| !life.due(now)) {
+            let known = self.known.get(&wanted.gateway);
+            if known.is_some_and(|(life, marks)| !life.due(now) && *marks == wanted.metadata) {
                 continue;
             }
             // One fleet's trouble is not its neighbours'.
             match self.identify(trusted_ref(self.authority.as_ref()), wanted, now).await {
-                Ok(life) => drop(self.known.insert(wanted.gateway.clone(), life)),
+                Ok(life) => {
+                    let known = (life, wanted.metadata.clone());
+                    self.known.insert(wanted.gateway.clone(), known);
+                }
                 Err(error) => failed = Err(error),
             }
         }
@@ -224,14 +228,22 @@ impl Keeper {
         let failed = |action, source| self.failed(action, namespace, name, source);
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let found = secrets.get_opt(name).await.map_err(|e| failed("reading", e))?;
-        if let Some(secret) = found
-            && text(&secret, "ca.crt") == trusted.all
-            && let Ok(life) = Life::of_pem(&text(&secret, "tls.crt"))
-            && !life.due(now)
-        {
-            return Ok(life);
-        }
-        let issued = trusted.signs.issue_proxy(gateway, now, IDENTITY_LIFETIME)?;
+        let (certificate, key, life) = match found {
+            Some(secret)
+                if text(&secret, "ca.crt") == trusted.all
+                    && let Ok(life) = Life::of_pem(&text(&secret, "tls.crt"))
+                    && !life.due(now) =>
+            {
+                if carries(&secret, metadata) {
+                    return Ok(life);
+                }
+                (text(&secret, "tls.crt"), text(&secret, "tls.key"), life)
+            }
+            Some(_) | None => {
+                let issued = trusted.signs.issue_proxy(gateway, now, IDENTITY_LIFETIME)?;
+                (issued.certificate, issued.key, issued.life)
+            }
+        };
         let mut metadata = metadata.clone();
         metadata["name"] = json!(name);
         metadata["namespace"] = json!(namespace);
@@ -240,14 +252,14 @@ impl Keeper {
             "kind": "Secret",
             "metadata": metadata,
             "type": "kubernetes.io/tls",
-            "stringData": {"tls.crt": issued.certificate, "tls.key": issued.key, "ca.crt": trusted.all},
+            "stringData": {"tls.crt": certificate, "tls.key": key, "ca.crt": trusted.all},
         });
         let apply = PatchParams::apply(FIELD_MANAGER).force();
         secrets
             .patch(name, &apply, &Patch::Apply(body))
             .await
             .map_err(|source| failed("applying", source))?;
-        Ok(issued.life)
+        Ok(life)
     }
 
     fn failed(
@@ -272,6 +284,24 @@ fn trusted_ref(trusted: Option<&Trusted>) -> &Trusted {
 
 fn secret(value: &Value) -> Secret {
     serde_json::from_value(value.clone()).expect("the form above is a Secret's")
+}
+
+/// Says whether a Secret carries the labels and annotations that it shall, and has those owners and no others: one
+/// with an owner goes with it.
+fn carries(secret: &Secret, wanted: &Value) -> bool {
+    let has = |field: &str, all: Option<&BTreeMap<String, String>>| {
+        let wanted = wanted[field].as_object().into_iter().flatten();
+        wanted.into_iter().all(|(name, value)| {
+            all.and_then(|all| all.get(name)).is_some_and(|found| value == found.as_str())
+        })
+    };
+    let of_wanted = |wanted: &Value| wanted["uid"].as_str().map(str::to_owned);
+    let owners = secret.metadata.owner_references.iter().flatten();
+    let owners: BTreeSet<_> = owners.map(|owner| Some(owner.uid.clone())).collect();
+    has("labels", secret.metadata.labels.as_ref())
+        && has("annotations", secret.metadata.annotations.as_ref())
+        && owners
+            == wanted["ownerReferences"].as_array().into_iter().flatten().map(of_wanted).collect()
 }
 
 /// Reads a PEM out of a Secret; empty when it is not there.
