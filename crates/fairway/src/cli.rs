@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::arguments::{BackendArgument, BindArgument, HeaderArgument, ObjectName};
+use crate::wait::target::{Span, Target};
 
 /// The ingress tier for Kubernetes: one meaning on every proxy, no surprises, and a reason for
 /// everything.
@@ -44,6 +45,11 @@ pub(crate) enum Verb {
     Explain(ExplainArgs),
     /// Show what a running Fairway serves and what it has to say.
     Status(StatusArgs),
+    /// Wait until an object in a cluster is served: `route/cart`, `fgw/web`.
+    ///
+    /// Returns when the condition holds for what is declared now. Exits with 1 when the time is over, and says
+    /// why it does not hold. Also `kubectl fairway wait`, when the binary is found as `kubectl-fairway`.
+    Wait(WaitArgs),
     /// Be a backend that answers with what it was asked: HTTP/1.1, HTTP/2, gRPC, WebSocket.
     Echo(EchoArgs),
     /// Print completions for a shell: `source <(fairway completions bash)`.
@@ -360,6 +366,33 @@ pub(crate) struct StatusArgs {
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub output: Format,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct WaitArgs {
+    /// What to wait for; `route` means a route of any kind.
+    #[arg(value_name = "KIND/NAME")]
+    pub target: Target,
+
+    /// Its namespace; that of the context by default.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// The condition: by default Live for a route, Programmed for a Gateway, Accepted for others.
+    #[arg(long = "for", value_name = "CONDITION")]
+    pub condition: Option<String>,
+
+    /// How long to wait: 500ms, 60s, 2m, 1h.
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub timeout: Span,
+
+    /// Context of the kubeconfig, instead of the current one.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// The kubeconfig, instead of KUBECONFIG's or ~/.kube/config.
+    #[arg(long, value_name = "PATH")]
+    pub kubeconfig: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

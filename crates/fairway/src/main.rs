@@ -16,6 +16,7 @@ mod proxy;
 mod run;
 mod status;
 mod translate;
+mod wait;
 
 use std::future::Future;
 use std::io::IsTerminal;
@@ -55,6 +56,7 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Translate(args) => translate::translate(&args),
         Verb::Explain(args) => explain::explain(&args),
         Verb::Status(args) => status::status(&args),
+        Verb::Wait(args) => wait::wait(&args),
         Verb::Echo(args) => with_runtime(echo::echo(args)),
         Verb::Completions { shell } => {
             let mut script = Vec::new();

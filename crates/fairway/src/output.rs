@@ -39,6 +39,12 @@ pub(crate) fn complain(error: &anyhow::Error) {
     writeln!(io::stderr(), "fairway: {error:#}").unwrap_or_default();
 }
 
+/// Tells how things go on standard error, where it does not mix with what was asked for.
+pub(crate) fn remark(text: &str) {
+    // As above.
+    writeln!(io::stderr(), "{text}").unwrap_or_default();
+}
+
 /// Says whether the reader of standard output has gone: `fairway … | head` is no error.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());

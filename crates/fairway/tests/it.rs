@@ -30,3 +30,5 @@ mod serve;
 mod stream;
 #[path = "it/translate.rs"]
 mod translate;
+#[path = "it/wait.rs"]
+mod wait;
