@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::cargo;
+use crate::install::ensure_debian_package;
 use crate::tally::Tally;
 
 /// One call of cargo.
@@ -35,6 +36,10 @@ const TESTS: Step = Step {
 
 /// Runs every step.
 pub(crate) fn test() -> Result<ExitCode> {
+    // What tests call besides Rust and Go: networks of their own, and requests.
+    for (package, program) in [("iproute2", "ip"), ("nftables", "nft"), ("curl", "curl")] {
+        ensure_debian_package(package, program)?;
+    }
     run(&[FORMAT, TIDY, CLIPPY, TESTS])
 }
 

@@ -2,7 +2,7 @@
 //! what they are built from holds them.
 
 use std::collections::hash_map::DefaultHasher;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,6 +62,11 @@ impl Binaries {
         let folder = target().join("lab").join(key(&module)?);
         fs::create_dir_all(&folder)
             .map_err(|source| BuildError::Folder { path: folder.clone(), source })?;
+        // Of several labs that begin at once one builds, and the others wait for it.
+        let path = folder.join("lock");
+        let refused = |source| BuildError::Folder { path: path.clone(), source };
+        let lock = File::create(&path).map_err(refused)?;
+        lock.lock().map_err(refused)?;
         for &(program, package) in PROGRAMS {
             let path = folder.join(program);
             if !path.is_file() {
@@ -139,8 +144,8 @@ fn build(
     }
     tracing::info!("building {program}");
     let began = Instant::now();
-    // Another lab may build the same: the one that is done first is as good.
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    // One that was killed while it built leaves nothing that looks whole.
+    let draft = path.with_extension("new");
     let status = Command::new("go")
         .args(["build", "-trimpath", "-ldflags", &flags(), "-o"])
         .arg(&draft)

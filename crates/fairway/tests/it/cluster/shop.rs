@@ -1,0 +1,111 @@
+//! The same folder means the same: applied to a cluster, and served from files.
+
+use super::Cluster;
+use crate::rig::{binary, shop};
+
+/// Requests, each as what curl is told besides the address.
+const REQUESTS: &[&[&str]] = &[
+    &["http://shop.example.test/catalog/shoes?color=red"],
+    &["http://shop.example.test/catalog"],
+    &["http://shop.example.test/orders/7"],
+    &["http://shop.example.test/robots.txt"],
+    &["http://shop.example.test/nowhere"],
+    &["http://shop.example.test/cart/checkout", "--request", "POST", "--data", "x=1"],
+    &["http://other.example.test/cart"],
+    &["http://elsewhere.test/cart"],
+    &["https://shop.example.test/orders/7", "--insecure"],
+];
+
+/// What is compared of an answer: all that does not tell who gave it and when.
+fn answer(cluster: &Cluster, address: &str, request: &[&str]) -> String {
+    let mut curl = cluster.command("curl");
+    curl.args(["--silent", "--show-error", "--max-time", "5", "--include"]);
+    curl.args(["--connect-to", &format!("::{address}:")]).args(request);
+    let output = curl.output().expect("curl");
+    let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    let told = |line: &&str| {
+        let line = line.trim_start().to_ascii_lowercase();
+        ![
+            "date:",
+            "content-length:",
+            "\"pod\"",
+            "\"x-forwarded-for\"",
+            "\"client\"",
+            "\"10.",
+            "\"127.",
+        ]
+        .iter()
+        .any(|own| line.starts_with(own))
+    };
+    text.lines().filter(told).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_shop_answers_the_same_on_a_cluster_as_from_files() {
+    let cluster = Cluster::start("test-shop");
+    // The folder names a certificate that everybody has to bring.
+    let folder = tempfile::tempdir().expect("a folder");
+    let certificate = rcgen::generate_simple_self_signed(vec!["shop.example.test".to_owned()])
+        .expect("a certificate");
+    let (chain, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    std::fs::write(&chain, certificate.cert.pem()).expect("written");
+    std::fs::write(&key, certificate.signing_key.serialize_pem()).expect("written");
+    cluster.kubectl(&["create", "namespace", "shop"]);
+    cluster.kubectl(&[
+        "--namespace=shop",
+        "create",
+        "secret",
+        "tls",
+        "shop-tls",
+        &format!("--cert={}", chain.display()),
+        &format!("--key={}", key.display()),
+    ]);
+    let directory = shop().display().to_string();
+    cluster.until("the kinds of the shop", |cluster| {
+        let output = cluster.lab.kubectl().args(["apply", "-f", &directory]).output();
+        output.is_ok_and(|output| output.status.success())
+    });
+    cluster.until("the Gateway", |cluster| {
+        cluster.get("fgw/public", "{.status.conditions[?(@.type=='Programmed')].status}") == "True"
+    });
+    let address = cluster.get("fgw/public", "{.status.addresses[0].value}");
+    for route in ["tr/cart", "httproute/catalog", "grpcroute/inventory"] {
+        cluster.until(route, |cluster| {
+            let live = "{.status.parents[0].conditions[?(@.type=='Live')].status}";
+            cluster.get(route, live) == "True"
+        });
+    }
+    cluster.until("the backends", |cluster| {
+        let ready = cluster.get("deployments", "{.items[*].status.readyReplicas}");
+        let all = cluster.get("deployments", "{.items[*].spec.replicas}");
+        ready == all
+    });
+
+    let mut demo = cluster.command(binary());
+    demo.args(["demo", &directory, "--port-offset", "0", "--admin", "127.0.0.1:9901"]);
+    let log = std::fs::File::create(folder.path().join("demo.log")).expect("a log");
+    let mut demo = demo.stdout(log).spawn().expect("the demo");
+    let from_files = "127.64.0.1";
+    cluster.until("the demo", |cluster| {
+        answer(cluster, from_files, REQUESTS[0]).starts_with("HTTP/1.1 200")
+    });
+
+    let compared: Vec<(String, String)> = REQUESTS
+        .iter()
+        .map(|request| (answer(&cluster, &address, request), answer(&cluster, from_files, request)))
+        .collect();
+    demo.kill().expect("it ran");
+    demo.wait().expect("it has ended");
+    for (request, (there, here)) in REQUESTS.iter().zip(&compared) {
+        assert_eq!(there, here, "{request:?}");
+    }
+    let statuses: Vec<&str> =
+        compared.iter().filter_map(|(there, _)| there.lines().next()).collect();
+    assert!(statuses.iter().filter(|status| status.contains("200")).count() >= 5, "{statuses:?}");
+    assert!(statuses.iter().any(|status| status.contains("404")), "{statuses:?}");
+
+    // What a help desk reads.
+    let table = cluster.kubectl(&["--namespace=shop", "get", "fgw,tr"]);
+    assert!(table.contains("ADDRESS") && table.contains(&address), "{table}");
+    assert!(table.contains("PROGRAMMED") || table.contains("READY"), "{table}");
+}
