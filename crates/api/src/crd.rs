@@ -265,7 +265,8 @@ const ROUTE_HELP: &str = "Which requests, calls or connections go where, and wha
     HTTPRoute, GRPCRoute, TLSRoute, TCPRoute and UDPRoute field for field, and more. An HTTPRoute's spec \
     means the same here.";
 
-const ADOPTED: &str = "a Gateway of the same name takes them over.";
+const ADOPTED: &str =
+    "without it they serve nothing, and a Gateway of the same name takes them over.";
 
 const GATEWAY_COLUMNS: [Column; 10] = [
     ("Address", "string", ".status.addresses[*].value"),

@@ -138,7 +138,7 @@ impl Work {
         let mut news = self.sight.news();
         let mut fresh = Instant::now();
         loop {
-            let mut pause = AGAIN;
+            let (mut pause, mut well) = (AGAIN, true);
             news.mark_unchanged();
             if *leading.borrow_and_update() {
                 if fresh.elapsed() >= AGAIN {
@@ -146,7 +146,8 @@ impl Work {
                     fresh = Instant::now();
                 }
                 let wanted = Arc::clone(&wanted.borrow_and_update());
-                if !self.apply_all(&wanted).await {
+                well = self.apply_all(&wanted).await;
+                if !well {
                     pause = RETRY;
                 }
             } else {
@@ -156,7 +157,8 @@ impl Work {
                 () = tokio::time::sleep(pause) => {}
                 changed = wanted.changed() => if changed.is_err() { return },
                 changed = leading.changed() => if changed.is_err() { return },
-                changed = news.changed() => if changed.is_err() { return },
+                // What fails is not tried at each of them.
+                changed = news.changed(), if well => if changed.is_err() { return },
             }
         }
     }
@@ -165,6 +167,7 @@ impl Work {
     async fn apply_all(&mut self, wanted: &Wanted) -> bool {
         self.memory.keep(&wanted.fleets);
         let jobs = self.sight.look(|seen| {
+            seen.gone.retain(|place, _| self.memory.knows(place));
             let own = wanted.fleets.iter().enumerate().map(|(fleet, wanted)| Job {
                 fleet,
                 steps: self.memory.steps(wanted, &self.settings, seen),
@@ -180,14 +183,20 @@ impl Work {
         let mut well = true;
         let mut refused = BTreeMap::new();
         for outcome in write::work(&self.client, jobs).await {
+            self.sight.look(|seen| outcome.done.iter().for_each(|done| seen.settle(done.place())));
             outcome.done.into_iter().for_each(|done| self.memory.take(done));
             let Some(failure) = outcome.failed else { continue };
             well = false;
-            let fleet = wanted.fleets.get(outcome.fleet);
-            tracing::warn!("{failure}; it is tried again");
-            if let Some(fleet) = fleet.filter(|_| failure.refused) {
-                refused.insert(fleet.key.clone(), failure.to_string());
+            let text = failure.to_string();
+            let fleet = wanted.fleets.get(outcome.fleet).filter(|_| failure.refused);
+            let Some(fleet) = fleet else {
+                tracing::warn!("{text}; it is tried again");
+                continue;
+            };
+            if self.refused.borrow().get(&fleet.key) != Some(&text) {
+                tracing::warn!("{text}; it is tried again");
             }
+            refused.insert(fleet.key.clone(), text);
         }
         self.refusals(refused);
         well

@@ -82,8 +82,22 @@ impl Seen {
         self.objects.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned()))
     }
 
-    fn forget(&mut self, kind: &'static str, gone: impl Fn(&Place) -> bool) {
-        self.objects.retain(|place, _| place.0 != kind || !gone(place));
+    /// Takes note that an object is as it shall be.
+    pub(super) fn settle(&mut self, place: &Place) {
+        self.gone.remove(place);
+    }
+
+    /// Takes in a whole list: what it lacks was deleted, nobody knows when.
+    fn list(&mut self, kind: &'static str, listed: &BTreeSet<Place>) {
+        let (objects, gone) = (&mut self.objects, &mut self.gone);
+        objects.retain(|place, _| {
+            let stays = place.0 != kind || listed.contains(place);
+            if !stays {
+                gone.insert(place.clone(), u64::MAX);
+            }
+            stays
+        });
+        self.listed.insert(kind);
     }
 }
 
@@ -167,8 +181,7 @@ impl Sight {
             }
             Event::InitDone => {
                 let listed = listing.remove(kind).unwrap_or_default();
-                seen.forget(kind, |place| !listed.contains(place));
-                seen.listed.insert(kind);
+                seen.list(kind, &listed);
             }
         });
     }
@@ -184,4 +197,48 @@ fn follow(client: &Client, made: Made) -> BoxStream<'static, (&'static str, Hear
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
     let config = watcher::Config::default().labels(&selector);
     watcher(api, config).default_backoff().map(move |heard| (kind, heard)).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(name: &str, version: &str) -> DynamicObject {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"namespace": "shop", "name": name, "resourceVersion": version},
+        });
+        serde_json::from_value(object).expect("an object")
+    }
+
+    /// Says which objects there are and which are gone after these events.
+    fn after(events: Vec<Event<DynamicObject>>) -> (Vec<String>, Vec<(String, u64)>) {
+        let sight = Sight::new();
+        let mut listing = BTreeMap::new();
+        for event in events {
+            sight.take("Service", Ok(event), &mut listing);
+        }
+        sight.look(|seen| {
+            let there = seen.objects.keys().map(|place| place.2.clone()).collect();
+            (there, seen.gone.iter().map(|(place, v)| (place.2.clone(), *v)).collect())
+        })
+    }
+
+    #[test]
+    fn deletions_are_noticed_also_while_nobody_looked() {
+        let (there, gone) = after(vec![
+            Event::Init,
+            Event::InitApply(object("a", "1")),
+            Event::InitApply(object("b", "2")),
+            Event::InitDone,
+            Event::Apply(object("c", "3")),
+            Event::Delete(object("a", "4")),
+            Event::Init,
+            Event::InitApply(object("c", "3")),
+            Event::InitDone,
+        ]);
+        assert_eq!(there, ["c"]);
+        assert_eq!(gone, [("a".to_owned(), 4), ("b".to_owned(), u64::MAX)]);
+    }
 }

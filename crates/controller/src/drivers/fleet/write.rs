@@ -3,6 +3,7 @@
 //! once, the objects of one in their order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
@@ -16,6 +17,8 @@ use crate::FIELD_MANAGER;
 
 /// Fleets that are worked on at once.
 const AT_ONCE: usize = 8;
+/// How long the API server may take for one step.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was applied.
 #[derive(Clone, Debug)]
@@ -37,6 +40,16 @@ pub(super) enum Step {
     Delete { place: Place, uid: Option<String> },
 }
 
+impl Step {
+    fn place(&self) -> &Place {
+        match self {
+            Self::Apply { place, .. }
+            | Self::Address { place, .. }
+            | Self::Delete { place, .. } => place,
+        }
+    }
+}
+
 /// What became of a step.
 #[derive(Debug)]
 pub(super) enum Done {
@@ -44,6 +57,14 @@ pub(super) enum Done {
     Applied(Place, Applied),
     /// It is deleted, or was not there.
     Deleted(Place),
+}
+
+impl Done {
+    pub(super) fn place(&self) -> &Place {
+        match self {
+            Self::Applied(place, _) | Self::Deleted(place) => place,
+        }
+    }
 }
 
 /// Steps for one fleet.
@@ -80,6 +101,10 @@ pub(super) struct Memory(BTreeMap<Place, Applied>);
 impl Memory {
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    pub(super) fn knows(&self, place: &Place) -> bool {
+        self.0.contains_key(place)
     }
 
     /// Forgets fleets that are not wanted any more.
@@ -168,7 +193,12 @@ pub(super) async fn work(client: &Client, jobs: Vec<Job>) -> Vec<Outcome> {
 async fn one(client: Client, job: Job) -> Outcome {
     let mut outcome = Outcome { fleet: job.fleet, done: Vec::new(), failed: None };
     for step in job.steps {
-        match take(&client, step).await {
+        let place = step.place().clone();
+        let answer = tokio::time::timeout(PATIENCE, take(&client, step)).await;
+        let answer = answer.unwrap_or_else(|_elapsed| {
+            Err(failed(&place, "the API server does not answer".to_owned(), false))
+        });
+        match answer {
             Ok(done) => outcome.done.push(done),
             // What one object lacks does not keep the others from being right.
             Err(failure) => drop(outcome.failed.get_or_insert(failure)),
@@ -178,9 +208,7 @@ async fn one(client: Client, job: Job) -> Outcome {
 }
 
 async fn take(client: &Client, step: Step) -> Result<Done, Failure> {
-    let (Step::Apply { place, .. } | Step::Address { place, .. } | Step::Delete { place, .. }) =
-        &step;
-    let place = place.clone();
+    let place = step.place().clone();
     let failed = |error| failure(&place, error);
     let kind = place.0.strip_suffix(STATUS).unwrap_or(&place.0);
     let resource = resource(kind).expect("fleets are made of kinds that are known");
@@ -214,14 +242,17 @@ async fn take(client: &Client, step: Step) -> Result<Done, Failure> {
     }
 }
 
-fn failure((kind, namespace, name): &Place, error: kube::Error) -> Failure {
-    let (message, refused) = match error {
+fn failure(place: &Place, error: kube::Error) -> Failure {
+    match error {
         kube::Error::Api(status) => {
             let refused = (400..500).contains(&status.code) && status.code != 409;
-            (status.message.clone(), refused)
+            failed(place, status.message.clone(), refused)
         }
-        error => (error.to_string(), false),
-    };
+        error => failed(place, error.to_string(), false),
+    }
+}
+
+fn failed((kind, namespace, name): &Place, message: String, refused: bool) -> Failure {
     Failure {
         kind: kind.clone(),
         namespace: namespace.clone(),
@@ -289,6 +320,44 @@ fn addresses(fleet: &Fleet) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn live(version: &str, image: &str) -> DynamicObject {
+        let object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"namespace": "shop", "name": "web", "resourceVersion": version},
+            "spec": {"image": image, "more": 1},
+        });
+        serde_json::from_value(object).expect("an object")
+    }
+
+    #[test]
+    fn what_others_change_or_delete_is_due_and_what_we_did_is_not() {
+        let wanted = json!({
+            "kind": "Deployment", "metadata": {"namespace": "shop", "name": "web"},
+            "spec": {"image": "a"},
+        });
+        let at = place(&wanted);
+        let became = project(&full(&live("5", "a")), &wanted);
+        let mut memory = Memory::default();
+        let mut seen = Seen::default();
+        assert!(memory.is_due(&at, &wanted, &seen));
+        let applied = Applied { wanted: wanted.clone(), became, version: 5 };
+        memory.take(Done::Applied(at.clone(), applied));
+        assert!(!memory.is_due(&at, &wanted, &seen));
+        for (version, image, due) in [("4", "old", false), ("6", "a", false), ("7", "b", true)] {
+            seen.objects.insert(at.clone(), live(version, image).into());
+            assert_eq!(memory.is_due(&at, &wanted, &seen), due, "{version}");
+        }
+        seen.objects.clear();
+        for (version, due) in [(4, false), (8, true)] {
+            seen.gone.insert(at.clone(), version);
+            assert_eq!(memory.is_due(&at, &wanted, &seen), due, "{version}");
+        }
+        let mut another = wanted;
+        another["spec"]["image"] = json!("c");
+        seen.gone.clear();
+        assert!(memory.is_due(&at, &another, &seen));
+    }
 
     #[test]
     fn only_what_was_asked_for_is_compared() {
