@@ -31,7 +31,7 @@ impl Api {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let api = serving.clone();
-                std::thread::spawn(move || api.serve(stream));
+                std::thread::spawn(move || api.serve(&stream));
             }
         });
         let folder = tempfile::tempdir().expect("a folder");
@@ -45,7 +45,7 @@ impl Api {
         (api, folder)
     }
 
-    fn serve(&self, stream: std::net::TcpStream) {
+    fn serve(&self, stream: &std::net::TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
         loop {
             let mut first = String::new();
@@ -72,7 +72,7 @@ impl Api {
                 "HTTP/1.1 {line}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             );
-            if (&stream).write_all(answer.as_bytes()).is_err() {
+            if (&mut &*stream).write_all(answer.as_bytes()).is_err() {
                 return;
             }
         }
