@@ -27,6 +27,7 @@ use crate::admin::{self, Admin};
 use crate::drivers::addresses;
 use crate::drivers::fleet::{self, Fleet, Operator, fleets, left};
 use crate::drivers::identity::{Identities, Wanted};
+use crate::events::Reporter;
 use crate::leader::{self, Campaign, Role};
 use crate::metrics::{self, Figures};
 use crate::sources::cluster::{self as source, Source, Taken};
@@ -103,6 +104,7 @@ struct Running {
     campaign: Campaign,
     role: Role,
     writer: Writer,
+    reporter: Reporter,
     shown: Shown,
     figures: Figures,
     endpoints: Vec<JoinHandle<()>>,
@@ -139,6 +141,11 @@ impl Running {
             campaign: Campaign::start(client.clone(), options.leader.clone()),
             role: Role::start(client.clone(), &options.leader),
             writer: Writer::start(client.clone()),
+            reporter: Reporter::start(
+                client.clone(),
+                &options.translate.controller_name,
+                &options.leader.identity,
+            ),
             shown: Shown::new(admin),
             figures,
             endpoints,
@@ -278,7 +285,9 @@ impl Running {
         let settings = &self.options.translate;
         let statuses = render(&plan, settings, &self.progress.outcomes, &before, now);
         self.writer.write(&statuses, &before, &self.snapshot);
-        self.show(&plan, &Arc::new(statuses));
+        let statuses = Arc::new(statuses);
+        self.reporter.follow(&before, &statuses, &self.snapshot);
+        self.show(&plan, &statuses);
     }
 
     fn show(&mut self, plan: &Arc<Plan>, statuses: &Arc<Statuses>) {
@@ -299,6 +308,7 @@ impl Running {
         self.identities.set_leading(leading);
         self.operator.set_leading(leading);
         self.writer.set_leading(leading);
+        self.reporter.set_leading(leading);
         self.role.set_leading(leading);
         if let Some(server) = &self.server {
             server.serving(leading);

@@ -4,6 +4,7 @@
 mod it {
     mod cluster_api;
     mod cluster_source;
+    mod cluster_write;
     mod fleet;
     mod run;
     mod source_admission;
