@@ -29,6 +29,7 @@ use crate::drivers::fleet::{self, Fleet, Operator, fleets, left};
 use crate::drivers::identity::{Identities, Wanted};
 use crate::events::Reporter;
 use crate::leader::{self, Campaign, Role};
+use crate::metrics::cluster::ClusterFigures;
 use crate::metrics::{self, Figures};
 use crate::sources::cluster::{self as source, Source, Taken};
 use crate::status::cluster::Writer;
@@ -107,6 +108,7 @@ struct Running {
     reporter: Reporter,
     shown: Shown,
     figures: Figures,
+    counted: ClusterFigures,
     endpoints: Vec<JoinHandle<()>>,
     /// What was taken and is not served yet: a plan waits for the Secrets that it is the first to name.
     taken: Option<Taken>,
@@ -124,7 +126,9 @@ struct Running {
 impl Running {
     async fn start(options: Options) -> Result<Self, StartError> {
         let figures = Figures::default();
-        let admin = Admin::new(Arc::new(metrics::scrape_loop(Arc::clone(&figures))));
+        let counted = ClusterFigures::default();
+        let scrape = metrics::scrape_cluster(Arc::clone(&figures), counted.clone());
+        let admin = Admin::new(Arc::new(scrape));
         let mut endpoints = vec![serve(admin.health_only(), options.health, "--health").await?];
         if let Some(address) = options.admin {
             endpoints.push(serve(admin.clone(), address, "--admin").await?);
@@ -148,6 +152,7 @@ impl Running {
             ),
             shown: Shown::new(admin),
             figures,
+            counted,
             endpoints,
             taken: None,
             waiting: None,
@@ -255,7 +260,10 @@ impl Running {
     /// Proxies have come, gone, or said something.
     fn heard(&mut self) {
         let Some(server) = &self.server else { return };
-        let took = self.progress.heard(&self.model, &server.proxies());
+        let proxies = server.proxies();
+        let took = self.progress.heard(&self.model, &proxies);
+        self.counted.connected(proxies.iter().filter(|proxy| proxy.connected).count());
+        self.counted.propagated(&took);
         if let Some(longest) = took.iter().max() {
             self.took = *longest;
             metrics::update(&self.figures, |figures| figures.served = *longest);
@@ -293,6 +301,7 @@ impl Running {
     fn show(&mut self, plan: &Arc<Plan>, statuses: &Arc<Statuses>) {
         let counts = self.writer.counts();
         metrics::update(&self.figures, |figures| figures.status_writes = counts.written);
+        self.counted.settled(plan, counts);
         self.shown.show(&State {
             plan,
             model: &self.model,
@@ -310,6 +319,7 @@ impl Running {
         self.writer.set_leading(leading);
         self.reporter.set_leading(leading);
         self.role.set_leading(leading);
+        self.counted.leads(leading);
         if let Some(server) = &self.server {
             server.serving(leading);
         }

@@ -11,6 +11,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+pub mod cluster;
+
+use cluster::ClusterFigures;
+
 /// Figures of the loop, as of the last change.
 #[derive(Clone, Debug, Default)]
 pub struct LoopFigures {
@@ -58,10 +62,14 @@ pub fn scrape(
     }
 }
 
-/// Gives the loop's figures alone as text.
-pub fn scrape_loop(figures: Figures) -> impl Fn() -> String + Send + Sync {
+/// Gives the figures of a run on a cluster as text.
+pub fn scrape_cluster(
+    figures: Figures,
+    cluster: ClusterFigures,
+) -> impl Fn() -> String + Send + Sync {
     let mut registry = Registry::with_prefix("fairway");
     registry.register_collector(Box::new(Loop(figures)));
+    registry.register_collector(Box::new(cluster));
     move || text(&registry)
 }
 
