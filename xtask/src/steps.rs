@@ -28,6 +28,12 @@ const CLIPPY: Step = Step {
     arguments: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
     component: Some("clippy"),
 };
+/// Tests of a cluster need these programs; built beside running tests, they would take the machine from them.
+const LAB: Step = Step {
+    name: "lab",
+    arguments: &["run", "--package", "fairway-lab", "--", "build"],
+    component: None,
+};
 const TESTS: Step = Step {
     name: "tests",
     arguments: &["test", "--workspace", "--exclude", "xtask", "--no-fail-fast"],
@@ -40,7 +46,7 @@ pub(crate) fn test() -> Result<ExitCode> {
     for (package, program) in [("iproute2", "ip"), ("nftables", "nft"), ("curl", "curl")] {
         ensure_debian_package(package, program)?;
     }
-    run(&[FORMAT, TIDY, CLIPPY, TESTS])
+    run(&[FORMAT, TIDY, CLIPPY, LAB, TESTS])
 }
 
 /// Runs the checks on the code itself.

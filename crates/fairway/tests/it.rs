@@ -12,8 +12,6 @@ mod certificate;
 mod change;
 #[path = "it/check.rs"]
 mod check;
-#[path = "it/cluster.rs"]
-mod cluster;
 #[path = "it/demo.rs"]
 mod demo;
 #[path = "it/docs.rs"]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fairway_api::vendor::{Channel, Version, gateway_api};
+use fairway_lab::binaries::Binaries;
 use fairway_lab::lab::remove_leftovers;
 use fairway_lab::{Lab, Options};
 use tracing_subscriber::EnvFilter;
@@ -29,6 +30,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Build the programs that a lab is made of, and no more.
+    Build,
     /// Start a lab, and stop it at Ctrl-C.
     Up(UpArgs),
     /// Stop a lab, and remove what killed ones have left.
@@ -116,6 +119,10 @@ fn main() -> ExitCode {
 
 fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.verb {
+        Verb::Build => {
+            Binaries::build()?;
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Up(args) if args.detach => detach(&cli.name),
         Verb::Up(args) => up(&cli.name, args),
         Verb::Down => down(&cli.name),
