@@ -63,12 +63,12 @@ impl Readiness {
         if seen.any {
             return (!seen.open).then_some("no listener is open");
         }
-        let first = connected.borrow().connections > 0;
-        match (first, last_good) {
-            (false, false) => Some("the controller has not sent a configuration yet"),
+        match (connected.borrow().listeners, last_good) {
             // A gateway without a valid listener: there is nothing to wait for, and a rollout must not.
-            (true, _) => None,
-            (false, true) => Some("no listener is open yet"),
+            (Some(0), _) => None,
+            // The data plane has not opened them yet.
+            (Some(_), _) | (None, true) => Some("no listener is open yet"),
+            (None, false) => Some("the controller has not sent a configuration yet"),
         }
     }
 
@@ -87,7 +87,7 @@ impl Readiness {
 
 /// Adds how the stream stands to what the data plane counts.
 pub(super) fn metrics(connected: &Connected, data_plane: &str) -> String {
-    let Connected { connected, connections, received, error: _ } = connected;
+    let Connected { connected, connections, received, listeners: _, error: _ } = connected;
     let mut text = data_plane.strip_suffix("# EOF\n").unwrap_or(data_plane).to_owned();
     let mut gauge = |name: &str, kind: &str, help: &str, value: u64| {
         let family = name.strip_suffix("_total").unwrap_or(name);
@@ -116,8 +116,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_configuration_that_has_come_is_not_one_that_is_served() {
+        let missing = |listeners: Option<usize>, seen: Seen| {
+            let connected = Connected { listeners, ..Connected::default() };
+            let shared = Shared {
+                connected: watch::channel(connected).1,
+                listeners: watch::channel(seen).1,
+                last_good: false,
+                draining: AtomicBool::new(false),
+            };
+            Readiness(Arc::new(shared)).missing()
+        };
+        let nothing = Seen::default();
+        assert!(missing(None, nothing).is_some_and(|why| why.contains("controller")));
+        assert_eq!(missing(Some(1), nothing), Some("no listener is open yet"));
+        assert_eq!(missing(Some(1), Seen { any: true, open: false }), Some("no listener is open"));
+        assert_eq!(missing(Some(1), Seen { any: true, open: true }), None);
+        assert_eq!(missing(Some(0), nothing), None, "a gateway without a valid listener");
+    }
+
+    #[test]
     fn the_streams_figures_stand_before_the_end() {
-        let connected = Connected { connected: true, connections: 2, received: 7, error: None };
+        let connected =
+            Connected { connected: true, connections: 2, received: 7, ..Connected::default() };
         let text = metrics(&connected, "a 1\n# EOF\n");
         assert!(text.starts_with("a 1\n") && text.ends_with("# EOF\n"));
         assert_eq!(text.matches("# EOF").count(), 1);

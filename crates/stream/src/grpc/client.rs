@@ -55,6 +55,8 @@ pub struct Connected {
     pub connected: bool,
     /// Connections that were made so far.
     pub connections: u64,
+    /// How many listeners the last update left in the model; absent before the first one.
+    pub listeners: Option<usize>,
     /// Resources that were received so far, removals not counted.
     pub received: u64,
     /// Why there is no connection.

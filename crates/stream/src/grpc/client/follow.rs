@@ -161,14 +161,15 @@ impl Session<'_> {
         self.follower.count += 1;
         let count = self.follower.count;
         self.sent.push((count, sequence));
+        let model = std::sync::Arc::clone(self.follower.holding.served());
         self.follower.told.send_modify(|told| {
             told.connections += u64::from(!told.connected);
             told.connected = true;
+            told.listeners = Some(model.listeners.len());
             told.received += received;
             told.error = None;
         });
         let update = Update { sequence: count, delta };
-        let model = std::sync::Arc::clone(self.follower.holding.served());
         self.follower.steps.send(Step { update, model }).await
     }
 
