@@ -10,6 +10,7 @@ mod rules;
 
 use std::{net::Ipv4Addr, process::Stdio, time::Duration};
 
+use crate::retry::Soon;
 use futures::{StreamExt, TryStreamExt};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
@@ -130,10 +131,8 @@ where
         + 'static,
 {
     let (reader, writer) = reflector::store();
-    let stream = reflector(
-        writer,
-        watcher(Api::<K>::all(client), watcher::Config::default()).default_backoff(),
-    );
+    let stream =
+        reflector(writer, watcher(Api::<K>::all(client), watcher::Config::default()).backoff(Soon));
     tasks.spawn(async move {
         let mut stream = std::pin::pin!(stream.into_stream());
         while let Some(event) = stream.next().await {

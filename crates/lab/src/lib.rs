@@ -8,6 +8,7 @@ pub mod lab;
 pub mod namespace;
 pub mod node;
 mod owner;
+mod retry;
 mod sys;
 pub mod worker;
 

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, fmt::Debug, path::PathBuf, sync::Arc, time::Duration};
 
+use crate::retry::Soon;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::{
@@ -48,7 +49,7 @@ pub(super) async fn run(
 ) {
     let client = ground.settings.client.clone();
     let mut pods = Pods { ground, running: HashMap::new(), tasks: JoinSet::new() };
-    let stream = watcher(Api::<Pod>::all(client), watcher::Config::default()).default_backoff();
+    let stream = watcher(Api::<Pod>::all(client), watcher::Config::default()).backoff(Soon);
     let mut stream = std::pin::pin!(stream);
     // The uids seen in a list that is under way.
     let mut listed: Option<Vec<String>> = None;
@@ -155,8 +156,7 @@ where
     K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (reader, writer) = reflector::store();
-    let events =
-        watcher(Api::<K>::all(client.clone()), watcher::Config::default()).default_backoff();
+    let events = watcher(Api::<K>::all(client.clone()), watcher::Config::default()).backoff(Soon);
     let stream = reflector::reflector(writer, events);
     tasks.spawn(async move {
         let mut stream = std::pin::pin!(stream.into_stream());

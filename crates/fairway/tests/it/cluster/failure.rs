@@ -103,6 +103,17 @@ fn what_is_served_goes_on_whoever_fails() {
     cluster.apply(&route("third"));
     await_answer(&cluster, "third.example");
     await_live(&cluster, "third");
+    // The cluster's own controllers take their time to come back. Until then nobody tells clients that a pod ends.
+    cluster.kubectl(&["--namespace=shop", "scale", "deployment/echo", "--replicas=2"]);
+    cluster.until("the cluster's own controllers", |cluster| {
+        let slices = "endpointslices --selector=kubernetes.io/service-name=echo";
+        let arguments: Vec<&str> = ["--namespace=shop", "get"]
+            .into_iter()
+            .chain(slices.split(' '))
+            .chain(["--output=jsonpath={.items[*].endpoints[*].conditions.ready}"])
+            .collect();
+        cluster.kubectl(&arguments) == "true true"
+    });
 
     // A proxy is restarted while there is no controller: it starts from nothing, and gets no client until it
     // has a configuration; the other one serves on.

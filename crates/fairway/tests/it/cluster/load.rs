@@ -11,8 +11,11 @@ use fairway_lab::namespace::Namespace;
 
 /// How long the longest answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A bound on what one load sends.
-const MOST: u64 = 200_000;
+/// Between two requests. Each takes a local port, of which a client has some 14,000 for one address: used again
+/// within two minutes, the kernel's connection tracking may still lead it to a pod that is gone.
+const PAUSE: Duration = Duration::from_millis(8);
+/// A bound on what one load sends, which keeps below that number.
+const MOST: u64 = 12_000;
 
 /// Requests under way until [`Load::end`].
 pub(super) struct Load {
@@ -36,15 +39,19 @@ impl Load {
         let thread = thread::spawn(move || {
             let work = || {
                 let mut counts = Counts::default();
+                let began = std::time::Instant::now();
                 for number in 0..MOST {
                     if stopping.load(Ordering::Relaxed) {
                         break;
                     }
                     match ask(to, &request) {
                         Ok(()) => counts.answered += 1,
-                        Err(why) => counts.lost.push(format!("request {number}: {why}")),
+                        Err(why) => counts.lost.push(format!(
+                            "request {number} after {:.1} s: {why}",
+                            began.elapsed().as_secs_f64()
+                        )),
                     }
-                    thread::sleep(Duration::from_millis(2));
+                    thread::sleep(PAUSE);
                 }
                 counts
             };
