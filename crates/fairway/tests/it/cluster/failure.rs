@@ -28,7 +28,10 @@ spec:
     metadata: {labels: {app: echo}}
     spec:
       containers:
-      - {name: echo, image: fairway, args: [echo, --listen, '0.0.0.0:8080']}
+      - name: echo
+        image: fairway
+        args: [echo, --listen, '0.0.0.0:8080']
+        readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
 ---
 apiVersion: v1
 kind: Service

@@ -5,12 +5,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fairway_lab::namespace::Namespace;
 
-/// How long the longest answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the longest answer may take: lost is what gets none, or an error.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two requests. Each takes a local port, of which a client has some 14,000 for one address: used again
 /// within two minutes, the kernel's connection tracking may still lead it to a pod that is gone.
 const PAUSE: Duration = Duration::from_millis(8);
@@ -39,7 +39,7 @@ impl Load {
         let thread = thread::spawn(move || {
             let work = || {
                 let mut counts = Counts::default();
-                let began = std::time::Instant::now();
+                let began = Instant::now();
                 for number in 0..MOST {
                     if stopping.load(Ordering::Relaxed) {
                         break;
