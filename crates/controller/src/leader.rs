@@ -48,7 +48,7 @@ impl Campaign {
         let (release, released) = watch::channel(false);
         let api = Api::namespaced(client, &settings.namespace);
         let candidate = Candidate::new(settings.identity.clone(), settings.terms);
-        let stand = Stand { api, settings, candidate, leads };
+        let stand = Stand { api, settings, candidate, leads, failing: false };
         Self { leading, release, task: tokio::spawn(stand.run(released)) }
     }
 
@@ -79,6 +79,8 @@ struct Stand {
     settings: Settings,
     candidate: Candidate,
     leads: watch::Sender<bool>,
+    /// Whether the last look failed: said once, not every two seconds.
+    failing: bool,
 }
 
 impl Stand {
@@ -113,8 +115,17 @@ impl Stand {
     }
 
     async fn look(&mut self) {
-        if let Err(error) = self.try_look().await {
-            tracing::debug!(%error, "Lease {}", self.settings.name);
+        let Settings { namespace, name, .. } = &self.settings;
+        let words = format!("leader election on Lease {namespace}/{name}");
+        match self.try_look().await {
+            Ok(()) => self.failing = false,
+            // Another candidate was first, as is usual.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) if self.failing => tracing::debug!(%error, "{words}"),
+            Err(error) => {
+                self.failing = true;
+                tracing::warn!(%error, "{words}; it is tried again, and nobody here writes meanwhile");
+            }
         }
     }
 

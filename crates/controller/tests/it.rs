@@ -6,6 +6,7 @@ mod it {
     mod cluster_source;
     mod cluster_write;
     mod fleet;
+    mod leader;
     mod run;
     mod source_admission;
     mod source_defaults;

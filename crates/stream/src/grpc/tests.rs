@@ -92,9 +92,18 @@ fn another_protocol_is_refused_with_a_remedy() {
     assert!(why.contains("releases next to each other"), "{why}");
 }
 
-/// Writes what this release says; run it by hand, once for each release.
+/// With `FAIRWAY_RECORD=1` in the environment it writes what this release says: once for each release, by hand.
 #[test]
-#[ignore = "writes the records of this release"]
+fn what_a_release_says_is_recorded_whole() {
+    if std::env::var_os("FAIRWAY_RECORD").is_some() {
+        record();
+    }
+    let hello = proto::Hello::decode(OLD_HELLO).expect("a hello");
+    assert_eq!(hello.encode_to_vec(), OLD_HELLO);
+    let again: Vec<u8> = recorded().flat_map(|it| it.encode_length_delimited_to_vec()).collect();
+    assert_eq!(again, V1);
+}
+
 fn record() {
     let to = |name: &str| -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
