@@ -26,7 +26,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Run all that must hold before a change lands: format, tidy checks, clippy, tests.
+    /// Run all that must hold before a change lands: format, tidy checks, clippy, tests, conformance.
     ///
     /// Every step runs, also after one that failed. The last line sums up cargo's own result lines.
     /// With CI=true in the environment a skipped (ignored) test counts as a failure.

@@ -40,13 +40,17 @@ const TESTS: Step = Step {
     component: None,
 };
 
+/// Gateway API's own suite, whole: it judges what our tests cannot, what others mean by the same words.
+const CONFORMANCE: Step =
+    Step { name: "conformance", arguments: &["xtask", "conformance"], component: None };
+
 /// Runs every step.
 pub(crate) fn test() -> Result<ExitCode> {
     // What tests call besides Rust and Go: networks of their own, and requests.
     for (package, program) in [("iproute2", "ip"), ("nftables", "nft"), ("curl", "curl")] {
         ensure_debian_package(package, program)?;
     }
-    run(&[FORMAT, TIDY, CLIPPY, LAB, TESTS])
+    run(&[FORMAT, TIDY, CLIPPY, LAB, TESTS, CONFORMANCE])
 }
 
 /// Runs the checks on the code itself.
@@ -72,7 +76,7 @@ fn run(steps: &[Step]) -> Result<ExitCode> {
     }
     println!();
     for (name, succeeded, took) in times {
-        println!("{name:>8}  {:<6}  {:>8}", word(succeeded), seconds(took));
+        println!("{name:>11}  {:<6}  {:>8}", word(succeeded), seconds(took));
     }
     for name in &total.broken {
         println!("FAILED: {name}");
