@@ -196,8 +196,14 @@ impl Running {
         }
         self.waiting = None;
         let objects = u64::try_from(taken.objects).unwrap_or(u64::MAX);
+        let first = self.plan.is_none();
         self.serve(&taken, plan);
         let rules = u64::try_from(self.model.routes.len()).unwrap_or(u64::MAX);
+        if first {
+            tracing::info!(objects, rules, ?translated, "the cluster is read");
+        } else {
+            tracing::debug!(objects, rules, ?translated, "a change");
+        }
         metrics::update(&self.figures, |figures| {
             figures.changes += 1;
             figures.objects = objects;

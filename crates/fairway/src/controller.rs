@@ -25,6 +25,8 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
     let client = kube::Client::try_default()
         .await
         .context("finding the cluster: there is neither a ServiceAccount nor a kubeconfig")?;
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, name = args.name, stream = %args.stream, "watching the cluster");
     let running = run(options(client, args), signals.at_least(1));
     tokio::select! {
         ended = running => Ok(ended?),

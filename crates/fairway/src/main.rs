@@ -33,7 +33,7 @@ const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    set_up_log();
+    set_up_log(&cli.verb);
     // Fails only when it is set already, and then it is set.
     rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap_or_default();
     match act(cli.verb) {
@@ -78,9 +78,11 @@ fn with_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// The log goes to standard error; `RUST_LOG` chooses what is in it.
-fn set_up_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("warn"));
+/// The log goes to standard error; `RUST_LOG` chooses what is in it. What runs unwatched says more by itself.
+fn set_up_log(verb: &Verb) {
+    let unwatched = matches!(verb, Verb::Controller(_) | Verb::Proxy(_));
+    let usual = if unwatched { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

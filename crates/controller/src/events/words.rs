@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fairway_api::status::{Condition as Written, ConditionStatus};
 use fairway_translate::ObjectKey;
 use fairway_translate::status::{Status, Statuses};
-use fairway_translate::verdict::{Condition, Holds};
+use fairway_translate::verdict::{Condition, Holds, Reason};
 
 use crate::view::is_bad;
 
@@ -108,7 +108,11 @@ fn tell(key: &ObjectKey, subject: &str, earlier: &[Written], now: &Written) -> O
     Some(Happening { key: key.clone(), bad, reason: now.reason.clone(), note })
 }
 
+/// What is only on its way is nothing to mend.
 fn bad(written: &Written) -> bool {
+    if written.reason == Reason::LivePending.word() {
+        return false;
+    }
     let holds = match written.status.as_str() {
         "True" => Holds::True,
         "False" => Holds::False,
@@ -175,6 +179,14 @@ mod tests {
         let mut next = written("Live", "True", "Acknowledged");
         next.message = "live after 3 ms".to_owned();
         assert_eq!(said(&live, &statuses(OURS, vec![next])), []);
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_no_warning() {
+        let pending = statuses(OURS, vec![written("Programmed", "False", "Pending")]);
+        assert_eq!(said(&Statuses::new(), &pending), []);
+        let there = statuses(OURS, vec![written("Programmed", "True", "Programmed")]);
+        assert_eq!(said(&pending, &there).len(), 1, "it came to be served");
     }
 
     #[test]

@@ -70,6 +70,8 @@ impl Proxies {
     /// Takes note of a proxy that has come. What was known of one of the same name and gateway is
     /// forgotten if that is gone, or was the same by its address and has only lost its connection.
     pub(super) fn come(&self, state: ProxyState) -> Ticket {
+        let ProxyState { gateway, name, version, address, .. } = &state;
+        tracing::info!(%gateway, name, version, %address, "a proxy follows");
         let mut known = lock(&self.known);
         known.forget();
         known.all.retain(|_, (old, gone)| {
@@ -115,6 +117,7 @@ impl Drop for Ticket {
         let mut known = lock(&self.known);
         if let Some((state, gone)) = known.all.get_mut(&self.number) {
             state.connected = false;
+            tracing::info!(gateway = %state.gateway, name = state.name, "a proxy follows no more");
             *gone = Some(Instant::now());
         }
         drop(known);
