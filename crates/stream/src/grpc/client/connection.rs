@@ -6,6 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -18,6 +19,10 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::Settings;
 use crate::grpc::{HANDSHAKE, Identity, KEEP_ALIVE, Material, TlsError, unusable};
+
+/// How long a controller may take to answer at all. A pod that is gone answers nothing, and its successor may be
+/// there already: one repetition of the first packet, and no more.
+const REACH: Duration = Duration::from_secs(2);
 
 /// Makes a connection.
 ///
@@ -102,7 +107,8 @@ impl Service<Uri> for Connector {
     fn call(&mut self, _uri: Uri) -> Connecting {
         let (to, name, tls) = (self.to.clone(), self.name.clone(), self.tls.clone());
         Box::pin(async move {
-            let stream = TcpStream::connect(to).await?;
+            let connecting = tokio::time::timeout(REACH, TcpStream::connect(to)).await;
+            let stream = connecting.map_err(|_elapsed| io::Error::other("no answer"))??;
             stream.set_nodelay(true)?;
             Ok(TokioIo::new(tls.connect(name, stream).await?))
         })

@@ -21,8 +21,8 @@ use crate::{Ack, Update};
 /// The longest wait before the second try to connect; each further one may wait twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// The longest wait of all.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The longest wait of all: what changes meanwhile is not served.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What outlives connections.
 pub(super) struct Follower {
