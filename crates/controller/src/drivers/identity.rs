@@ -14,12 +14,13 @@ use fairway_stream::identity::{Authority, IdentityError, Life, SERVER_NAME};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::FIELD_MANAGER;
+use crate::drivers::fleet::FLEET;
 
 /// The Secret of the authority, in the controller's namespace.
 pub const AUTHORITY: &str = "fairway-ca";
@@ -96,6 +97,10 @@ enum KeepError {
     Identity(#[from] IdentityError),
     #[error("{action} Secret {namespace}/{name}: {source}")]
     Secret { action: &'static str, namespace: String, name: String, source: Box<kube::Error> },
+    #[error(
+        "Secret {namespace}/{name} exists, and Fairway has not made it: rename it, so that a Gateway's proxies get theirs"
+    )]
+    Foreign { namespace: String, name: String },
 }
 
 struct Keeper {
@@ -228,6 +233,10 @@ impl Keeper {
         let failed = |action, source| self.failed(action, namespace, name, source);
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let found = secrets.get_opt(name).await.map_err(|e| failed("reading", e))?;
+        if found.as_ref().is_some_and(|secret| !secret.labels().contains_key(FLEET)) {
+            let (namespace, name) = (namespace.clone(), name.clone());
+            return Err(KeepError::Foreign { namespace, name });
+        }
         let (certificate, key, life) = match found {
             Some(secret)
                 if text(&secret, "ca.crt") == trusted.all

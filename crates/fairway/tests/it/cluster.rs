@@ -2,6 +2,8 @@
 
 #[path = "cluster/failure.rs"]
 mod failure;
+#[path = "cluster/fleet.rs"]
+mod fleet;
 #[path = "cluster/load.rs"]
 mod load;
 #[path = "cluster/shop.rs"]

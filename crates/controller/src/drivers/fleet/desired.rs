@@ -17,7 +17,7 @@ use super::Settings;
 use super::name::{label, name};
 
 /// Selects a fleet's pods. Never changed: a Deployment's selector cannot be.
-pub(super) const FLEET: &str = "fairway.dev/fleet";
+pub(in crate::drivers) const FLEET: &str = "fairway.dev/fleet";
 /// By this the objects that we have made are found again.
 pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// GEP-1762.

@@ -32,8 +32,9 @@ pub(super) struct Applied {
 /// One thing to do.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// Apply an object. What is asked for may lack what is sent: how many proxies, which load decides.
-    Apply { place: Place, wanted: Value, sent: Value },
+    /// Apply an object. What is asked for may lack what is sent: how many proxies, which load decides. One that
+    /// is not known to be ours is looked at first.
+    Apply { place: Place, wanted: Value, sent: Value, known: bool },
     /// Write which addresses a Service has.
     Address { place: Place, status: Value },
     /// Delete an object, unless it is another one by now.
@@ -135,7 +136,8 @@ impl Memory {
             let again = self.is_due(&place, &wanted, seen);
             if again {
                 let sent = sent(&wanted, fleet, seen);
-                steps.push(Step::Apply { place: place.clone(), wanted, sent });
+                let known = seen.objects.contains_key(&place);
+                steps.push(Step::Apply { place: place.clone(), wanted, sent, known });
             }
             if service {
                 let status = addresses(fleet);
@@ -214,7 +216,10 @@ async fn take(client: &Client, step: Step) -> Result<Done, Failure> {
     let resource = resource(kind).expect("fleets are made of kinds that are known");
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &place.1, &resource);
     match step {
-        Step::Apply { wanted, sent, .. } => {
+        Step::Apply { wanted, sent, known, .. } => {
+            if !known && let Some(found) = api.get_opt(&place.2).await.map_err(failed)? {
+                is_ours(&place, &found)?;
+            }
             let apply = PatchParams::apply(FIELD_MANAGER).force();
             let live = api.patch(&place.2, &apply, &Patch::Apply(&sent)).await.map_err(failed)?;
             let became = project(&full(&live), &wanted);
@@ -238,6 +243,20 @@ async fn take(client: &Client, step: Step) -> Result<Done, Failure> {
                 Err(error) => return Err(failed(error)),
             }
             Ok(Done::Deleted(place))
+        }
+    }
+}
+
+/// Somebody's object of the same name is not taken from them.
+fn is_ours(place: &Place, found: &DynamicObject) -> Result<(), Failure> {
+    match found.labels().get(FLEET) {
+        Some(_) => Ok(()),
+        None => {
+            let message = format!(
+                "it exists, and Fairway has not made it: rename it, or label it {FLEET}={} to hand it over",
+                place.2
+            );
+            Err(failed(place, message, true))
         }
     }
 }
