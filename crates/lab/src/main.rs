@@ -121,6 +121,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.verb {
         Verb::Build => {
             Binaries::build()?;
+            fairway_lab::binaries::helm()?;
             Ok(ExitCode::SUCCESS)
         }
         Verb::Up(args) if args.detach => detach(&cli.name),

@@ -34,7 +34,6 @@ mod policy;
 mod route;
 
 pub use address::Held;
-pub use listener::class::SUPPORTED_FEATURES;
 pub use object::{Kind, Name, ObjectKey};
 pub use plan::{Plan, translate};
 pub use settings::Settings;

@@ -6,6 +6,8 @@ mod failure;
 mod fleet;
 #[path = "cluster/load.rs"]
 mod load;
+#[path = "cluster/releases.rs"]
+mod releases;
 #[path = "cluster/shop.rs"]
 mod shop;
 

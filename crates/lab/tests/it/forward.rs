@@ -22,7 +22,7 @@ spec:
     metadata: {labels: {app: echo}}
     spec:
       containers:
-      - {name: echo, image: echo-basic, lifecycle: {preStop: {sleep: {seconds: 1}}}}
+      - {name: echo, image: echo-basic, lifecycle: {preStop: {sleep: {seconds: 3}}}}
 ---
 apiVersion: v1
 kind: Service
