@@ -124,6 +124,9 @@ fn unsupported_address(view: &GatewayView<'_>, settings: &Settings) -> Option<(R
         if kind != IP_ADDRESS {
             return Some(format!("addresses: type {kind} is not supported: use {IP_ADDRESS}"));
         }
+        if let Some(scope) = address.routability.as_deref().filter(|scope| !scope.is_empty()) {
+            return Some(format!("addresses: routability {scope} is not supported: leave it out"));
+        }
         let value = value(address)?;
         let broken = value.parse::<IpAddr>().is_err();
         broken.then(|| format!("addresses: {value:?} is not an IP address"))
