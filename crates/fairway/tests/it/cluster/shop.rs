@@ -1,5 +1,8 @@
 //! The same folder means the same: applied to a cluster, and served from files.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use super::Cluster;
 use crate::rig::{binary, shop};
 
@@ -43,6 +46,38 @@ fn answer(cluster: &Cluster, address: &str, request: &[&str]) -> String {
     text.lines().filter(told).collect::<Vec<_>>().join("\n")
 }
 
+/// A route that comes later than the others.
+const LATE: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: late, namespace: shop}
+spec:
+  parentRefs: [{group: fairway.dev, kind: Gateway, name: public}]
+  hostnames: [late.example.test]
+  rules: [{backendRefs: [{name: cart, port: 80}]}]
+";
+
+/// Waits for a route as people do; gives what they read, and how long it took.
+fn wait_for(cluster: &Cluster, folder: &Path, route: &str) -> (String, Duration) {
+    // kubectl finds its plugins by their name.
+    let plugin = folder.join("kubectl-fairway");
+    if !plugin.exists() {
+        std::os::unix::fs::symlink(binary(), plugin).expect("a plugin");
+    }
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a path"));
+    let kubectl = cluster.lab.binaries().path("kubectl").display().to_string();
+    let mut command = cluster.command(&kubectl);
+    command.env("PATH", path).env("KUBECONFIG", cluster.lab.kubeconfig());
+    command.args(["fairway", "wait", route, "--namespace", "shop", "--timeout", "60s"]);
+    let began = Instant::now();
+    let output = command.output().expect("kubectl");
+    let took = began.elapsed();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let remarks = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{route}: {said}{remarks}");
+    (said, took)
+}
+
 #[test]
 fn the_shop_answers_the_same_on_a_cluster_as_from_files() {
     let cluster = Cluster::start("test-shop");
@@ -72,12 +107,16 @@ fn the_shop_answers_the_same_on_a_cluster_as_from_files() {
         cluster.get("fgw/public", "{.status.conditions[?(@.type=='Programmed')].status}") == "True"
     });
     let address = cluster.get("fgw/public", "{.status.addresses[0].value}");
-    for route in ["tr/cart", "httproute/catalog", "grpcroute/inventory"] {
-        cluster.until(route, |cluster| {
-            let live = "{.status.parents[0].conditions[?(@.type=='Live')].status}";
-            cluster.get(route, live) == "True"
-        });
+    for route in ["route/cart", "route/catalog", "grpcroute/inventory"] {
+        wait_for(&cluster, folder.path(), route);
     }
+    cluster.apply(LATE);
+    let (said, took) = wait_for(&cluster, folder.path(), "route/late");
+    println!("kubectl fairway wait: {took:?}: {said}");
+    assert!(said.starts_with("HTTPRoute shop/late is Live"), "{said}");
+    let live = "{.status.parents[0].conditions[?(@.type=='Live')].status}";
+    assert_eq!(cluster.get("httproute/late", live), "True", "it said so");
+    assert!(took < Duration::from_secs(10), "a change that takes {took:?} is not waited for");
     cluster.until("the backends", |cluster| {
         let ready = cluster.get("deployments", "{.items[*].status.readyReplicas}");
         let all = cluster.get("deployments", "{.items[*].spec.replicas}");
@@ -109,6 +148,7 @@ fn the_shop_answers_the_same_on_a_cluster_as_from_files() {
 
     // What a help desk reads.
     let table = cluster.kubectl(&["--namespace=shop", "get", "fgw,tr"]);
+    println!("{table}");
     assert!(table.contains("ADDRESS") && table.contains(&address), "{table}");
     assert!(table.contains("PROGRAMMED") || table.contains("READY"), "{table}");
 }
