@@ -4,6 +4,7 @@
 //!
 //! `cargo xtask crds` writes [`files`] to `charts/fairway/crds`, and a test holds the two together.
 
+mod address;
 mod schema;
 mod upstream;
 
@@ -47,6 +48,8 @@ pub fn all() -> Vec<(Kind, Value)> {
         (Kind::FairwayGateway, fairway_gateway()),
         (Kind::GatewayProfile, gateway_profile()),
         (Kind::TrafficRoute, traffic_route()),
+        (Kind::AddressPool, address::pool()),
+        (Kind::AddressClaim, address::claim()),
     ]
 }
 
@@ -242,7 +245,7 @@ fn definition(kind: Kind, names: &Names, schema: &Map<String, Value>, columns: &
                 "shortNames": [names.short],
                 "singular": names.singular,
             },
-            "scope": "Namespaced",
+            "scope": if kind.is_namespaced() { "Namespaced" } else { "Cluster" },
             "versions": [{
                 "name": kind.versions()[0],
                 "served": true,

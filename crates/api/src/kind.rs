@@ -121,6 +121,8 @@ kinds! {
     FairwayGateway = "Gateway" in FAIRWAY ["v1alpha1"] "gateways" Namespaced: own::FairwayGateway;
     GatewayProfile = "GatewayProfile" in FAIRWAY ["v1alpha1"] "gatewayprofiles" Namespaced: own::GatewayProfile;
     TrafficRoute = "TrafficRoute" in FAIRWAY ["v1alpha1"] "trafficroutes" Namespaced: own::TrafficRoute;
+    AddressPool = "AddressPool" in FAIRWAY ["v1alpha1"] "addresspools" Cluster: own::AddressPool;
+    AddressClaim = "AddressClaim" in FAIRWAY ["v1alpha1"] "addressclaims" Cluster: own::AddressClaim;
     Ingress = "Ingress" in NETWORKING ["v1"] "ingresses" Namespaced: ingress::Ingress;
     IngressClass = "IngressClass" in NETWORKING ["v1"] "ingressclasses" Cluster: ingress::IngressClass;
     Service = "Service" in CORE ["v1"] "services" Namespaced: core::Service;

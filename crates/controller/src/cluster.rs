@@ -16,15 +16,16 @@ use fairway_model::delta::diff;
 use fairway_model::{GatewayId, Model};
 use fairway_stream::grpc::Identity;
 use fairway_stream::grpc::server::Server;
+use fairway_translate::address::Claiming;
 use fairway_translate::status::{Statuses, current, remembered, render};
-use fairway_translate::{Held, Name, Plan, Snapshot, translate};
+use fairway_translate::{Held, Kind, Name, Plan, Snapshot, translate};
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Admin};
-use crate::drivers::addresses;
+use crate::drivers::addresses::{self, Claimer};
 use crate::drivers::fleet::{self, Fleet, Operator, fleets, left};
 use crate::drivers::identity::{Identities, Wanted};
 use crate::events::Reporter;
@@ -100,6 +101,7 @@ struct Running {
     source: Source,
     server: Option<Server>,
     operator: Operator,
+    claimer: Claimer,
     identities: Identities,
     identity: watch::Receiver<Option<Identity>>,
     campaign: Campaign,
@@ -140,6 +142,7 @@ impl Running {
             source: Source::start(client.clone(), options.source.clone()),
             server: None,
             operator: Operator::start(client.clone(), options.fleet.clone()),
+            claimer: Claimer::start(client.clone(), Arc::clone(&options.translate.controller_name)),
             identities,
             identity,
             campaign: Campaign::start(client.clone(), options.leader.clone()),
@@ -183,6 +186,7 @@ impl Running {
             return;
         };
         self.options.translate.bundle_version.clone_from(&taken.bundle_version);
+        self.learn_to_claim(&taken);
         let began = Instant::now();
         let Some(plan) = self.translate(&taken.snapshot) else { return };
         let translated = began.elapsed();
@@ -212,10 +216,21 @@ impl Running {
         });
     }
 
+    /// Says whether addresses can be claimed, as things are.
+    fn learn_to_claim(&mut self, taken: &Taken) {
+        let claiming = claiming(taken);
+        if let Claiming::Impossible(why) = &claiming
+            && self.options.translate.claims != claiming
+        {
+            tracing::warn!("no address can be claimed, so no Gateway gets a new one: {why}");
+        }
+        self.options.translate.claims = claiming;
+    }
+
     /// `None` when our own code failed: then what was served goes on.
     fn translate(&self, snapshot: &Snapshot) -> Option<Plan> {
         let settings = &self.options.translate;
-        let held = self.held(snapshot);
+        let held = self.plan.as_ref().map_or_else(Held::new, |plan| plan.addresses.clone());
         let translation = || translate(snapshot, settings, &held, self.plan.as_deref());
         // A fault in a route's path is caught in there; this is the net for all else. What is shared with
         // the memo is immutable, so nothing half-made is left behind.
@@ -224,13 +239,6 @@ impl Running {
             tracing::error!("a fault of Fairway itself, see above; what was served goes on");
         }
         plan.ok()
-    }
-
-    fn held(&self, snapshot: &Snapshot) -> Held {
-        match &self.plan {
-            Some(plan) => plan.addresses.clone(),
-            None => addresses::held(snapshot),
-        }
     }
 
     fn serve(&mut self, taken: &Taken, plan: Plan) {
@@ -250,6 +258,13 @@ impl Running {
         let fleets = fleets(&self.snapshot, &plan);
         self.identities.want(fleets.iter().map(wanted).collect());
         self.progress.reach(fleets.iter().map(|fleet| reachable(fleet, &self.snapshot)).collect());
+        let settings = &self.options.translate;
+        if settings.claims == Claiming::On {
+            let due = addresses::due(&self.snapshot, &plan, &settings.controller_name);
+            self.claimer.want(due);
+        } else {
+            self.claimer.want(Vec::new());
+        }
         self.operator.want(fleets, left(&self.snapshot, &self.options.translate));
         self.plan = Some(Arc::new(plan));
         if let Some(server) = &self.server {
@@ -322,6 +337,7 @@ impl Running {
         let leading = self.campaign.leads();
         self.identities.set_leading(leading);
         self.operator.set_leading(leading);
+        self.claimer.set_leading(leading);
         self.writer.set_leading(leading);
         self.reporter.set_leading(leading);
         self.role.set_leading(leading);
@@ -366,6 +382,22 @@ impl Running {
         for endpoint in self.endpoints {
             endpoint.abort();
         }
+    }
+}
+
+fn claiming(taken: &Taken) -> Claiming {
+    let kind = Kind::AddressClaim;
+    if taken.missing.contains(&kind) {
+        let name = format!("{}.{}", kind.plural(), kind.group());
+        let why = format!(
+            "CustomResourceDefinition {name} is not installed: apply the chart's folder crds"
+        );
+        return Claiming::Impossible(why.into());
+    }
+    let denied = taken.denied.iter().find(|denied| denied.kind == kind);
+    match denied {
+        Some(denied) => Claiming::Impossible(denied.message.as_str().into()),
+        None => Claiming::On,
     }
 }
 

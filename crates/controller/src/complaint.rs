@@ -201,7 +201,7 @@ fn is_field(part: &str) -> bool {
 }
 
 /// Fields that messages begin with. A word of a sentence before a colon is none.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 18] = [
     "rules",
     "backendRefs",
     "filters",
@@ -218,6 +218,8 @@ const FIELDS: [&str; 16] = [
     "retry",
     "sessionPersistence",
     "rateLimit",
+    "ranges",
+    "namespaceSelector",
 ];
 
 fn words(verdict: &Verdict) -> &str {

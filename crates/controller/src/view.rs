@@ -106,7 +106,8 @@ pub fn is_bad((condition, holds): (Condition, fairway_translate::verdict::Holds)
         | Condition::ResolvedRefs
         | Condition::Programmed
         | Condition::SupportedVersion
-        | Condition::Live => holds == Holds::False,
+        | Condition::Live
+        | Condition::Ready => holds == Holds::False,
         Condition::PartiallyInvalid
         | Condition::Conflicted
         | Condition::OverlappingTlsConfig

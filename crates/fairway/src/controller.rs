@@ -8,7 +8,7 @@ use fairway_controller::drivers::fleet;
 use fairway_controller::leader::{self, election::Terms};
 use fairway_controller::sources::cluster as source;
 use fairway_translate::Settings;
-use fairway_translate::address::Pool;
+use fairway_translate::address::{Claiming, Pool};
 
 use crate::cli::ControllerArgs;
 use crate::run::signals::Signals;
@@ -43,6 +43,7 @@ fn options(client: kube::Client, args: ControllerArgs) -> Options {
             default_classes: BTreeSet::new(),
             alone: false,
             pool: Pool { ranges: args.address_pools, open: false },
+            claims: Claiming::On,
             ..Settings::for_files()
         },
         source: source::Settings {

@@ -14,6 +14,7 @@ use crate::snapshot::Snapshot;
 
 use self::allowed::AllowedNamespaces;
 
+mod address;
 pub(crate) mod allowed;
 pub(crate) mod certificate;
 pub(crate) mod class;

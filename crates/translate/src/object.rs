@@ -109,6 +109,8 @@ pub const fn slug(kind: Kind) -> &'static str {
         Kind::FairwayGateway => "fairway-gateway",
         Kind::GatewayProfile => "gateway-profile",
         Kind::TrafficRoute => "traffic-route",
+        Kind::AddressPool => "address-pool",
+        Kind::AddressClaim => "address-claim",
         Kind::Ingress => "ingress",
         Kind::IngressClass => "ingress-class",
         Kind::Service => "service",

@@ -12,7 +12,7 @@ use fairway_api::reference::ParentReference;
 use fairway_model::cluster::Authorities;
 use fairway_model::{Cluster, ClusterId, Endpoints, GatewayId, Model};
 
-use crate::address::Held;
+use crate::address::{Claimant, Held};
 use crate::backend::{endpoints::endpoints, tls, tls::TlsStage};
 use crate::ground::Ground;
 use crate::listener::certificate::{KeyMemo, Keyring};
@@ -34,6 +34,8 @@ pub struct Plan {
     /// Addresses that each gateway shall have: served already, or to be claimed first
     /// ([`Settings::claims`]).
     pub addresses: BTreeMap<GatewayId, Vec<IpAddr>>,
+    /// Addresses that there have to be claims of, with their owners; those that have one included.
+    pub claims: BTreeMap<IpAddr, Claimant>,
     /// Secrets and ConfigMaps that objects of ours name and may name, whether they exist or not: what has
     /// to be read, and no more.
     pub wanted: BTreeSet<ObjectKey>,
@@ -90,6 +92,7 @@ pub fn translate(
         (gateway.clone(), all.copied().collect())
     });
     let addresses = addresses.collect();
+    let claims = std::mem::take(&mut staged.claims);
     let verdicts = verdicts(&ground, staged, all);
     let (keys, wanted) = keyring.finish();
     let memo = Memo {
@@ -105,7 +108,7 @@ pub fn translate(
         services: Arc::clone(&snapshot.services),
         slices: Arc::clone(&snapshot.slices_of),
     };
-    Plan { model, verdicts, addresses, wanted, memo }
+    Plan { model, verdicts, addresses, claims, wanted, memo }
 }
 
 /// Takes the value of the plan before where it is the same, so that what stands on it is known to be

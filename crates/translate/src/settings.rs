@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::address::Pool;
+use crate::address::{Claiming, Pool};
 use crate::object::{Name, ObjectKey};
 
 /// See the module.
@@ -17,12 +17,12 @@ pub struct Settings {
     pub controller_name: Arc<str>,
     /// Names of GatewayClasses that are ours although no such object exists.
     pub default_classes: BTreeSet<Arc<str>>,
-    /// Where addresses of gateways come from.
+    /// Where addresses of gateways come from when there is no AddressPool.
     pub pool: Pool,
     /// Addresses of single gateways (`--bind`), instead of what their spec asks for.
     pub binds: BTreeMap<ObjectKey, Vec<IpAddr>>,
-    /// Whether an address is served only once it is held (claimed in the cluster); otherwise at once.
-    pub claims: bool,
+    /// Whether an address is served only once it is claimed.
+    pub claims: Claiming,
     /// Endpoints of ports of Services (`--backend NS/SERVICE:PORT=ADDR`); they count where no
     /// EndpointSlice of the Service exists.
     pub service_backends: BTreeMap<(Name, u16), Vec<SocketAddr>>,
@@ -50,7 +50,7 @@ impl Settings {
             default_classes: BTreeSet::from(["fairway".into()]),
             pool: Pool { ranges: vec![range], open: true },
             binds: BTreeMap::new(),
-            claims: false,
+            claims: Claiming::Off,
             service_backends: BTreeMap::new(),
             alone: true,
             planted_fault: None,

@@ -126,6 +126,8 @@ snapshot! {
     fairway_gateways: FairwayGateway own::FairwayGateway;
     gateway_profiles: GatewayProfile own::GatewayProfile;
     traffic_routes: TrafficRoute own::TrafficRoute;
+    address_pools: AddressPool own::AddressPool;
+    address_claims: AddressClaim own::AddressClaim;
     ingresses: Ingress ingress::Ingress;
     ingress_classes: IngressClass ingress::IngressClass;
     services: Service core::Service;

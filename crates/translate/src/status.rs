@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fairway_api::core::{LoadBalancerIngress, LoadBalancerStatus, ServiceStatus};
 use fairway_api::meta::Time;
+use fairway_api::own::address::AddressPoolStatus;
 use fairway_api::status::{
     ClassStatus, GatewayStatus, GatewayStatusAddress, ListenerSetStatus, ListenerStatus,
     PolicyAncestorStatus, PolicyStatus, RouteParentStatus, RouteStatus, SupportedFeature,
@@ -76,6 +77,8 @@ pub enum Status {
     Policy(PolicyStatus),
     /// Of an Ingress.
     Ingress(ServiceStatus),
+    /// Of an AddressPool.
+    Pool(AddressPoolStatus),
 }
 
 impl Status {
@@ -91,6 +94,7 @@ impl Status {
             Self::Route(status) => serde_json::to_value(status),
             Self::Policy(status) => serde_json::to_value(status),
             Self::Ingress(status) => serde_json::to_value(status),
+            Self::Pool(status) => serde_json::to_value(status),
         }
     }
 }
@@ -124,6 +128,7 @@ pub fn current(snapshot: &Snapshot) -> Statuses {
         traffic_routes TrafficRoute Route,
         backend_tls_policies BackendTlsPolicy Policy,
         ingresses Ingress Ingress,
+        address_pools AddressPool Pool,
     }
     all
 }
@@ -188,6 +193,7 @@ impl Pen<'_> {
             Kind::ListenerSet => self.listener_set(said, before),
             Kind::BackendTlsPolicy => self.policy(said, before),
             Kind::Ingress => ingress(said),
+            Kind::AddressPool => self.pool(said, before),
             Kind::HttpRoute
             | Kind::GrpcRoute
             | Kind::TlsRoute
@@ -200,6 +206,7 @@ impl Pen<'_> {
             | Kind::XMesh
             | Kind::XTelemetryPolicy
             | Kind::GatewayProfile
+            | Kind::AddressClaim
             | Kind::IngressClass
             | Kind::Service
             | Kind::EndpointSlice
@@ -326,6 +333,20 @@ impl Pen<'_> {
         conditions
     }
 
+    fn pool(&self, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
+        let before = match before {
+            Some(Status::Pool(status)) => &status.conditions[..],
+            _ => &[],
+        };
+        let figures = said.facts.pool;
+        Status::Pool(AddressPoolStatus {
+            total: figures.map_or(0, |figures| figures.total),
+            assigned: figures.map_or(0, |figures| figures.assigned),
+            available: figures.map_or(0, |figures| figures.available),
+            conditions: self.stamp(said).write(&said.conditions, before),
+        })
+    }
+
     fn policy(&self, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
         let empty = PolicyStatus::default();
         let before = match before {
@@ -434,9 +455,11 @@ impl Pen<'_> {
                 status.ancestors.iter().any(ours).then_some(Status::Policy(policy))
             }
             // These have one owner: whoever takes a Gateway or Ingress over writes its status anew.
-            Status::Class(_) | Status::Gateway(_) | Status::ListenerSet(_) | Status::Ingress(_) => {
-                None
-            }
+            Status::Class(_)
+            | Status::Gateway(_)
+            | Status::ListenerSet(_)
+            | Status::Ingress(_)
+            | Status::Pool(_) => None,
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Condition {
     SupportedVersion,
     /// The data plane has confirmed this generation. Ours.
     Live,
+    /// All of an AddressPool can be used. Ours.
+    Ready,
 }
 
 impl Condition {
@@ -46,6 +48,7 @@ impl Condition {
         Self::Programmed,
         Self::SupportedVersion,
         Self::Live,
+        Self::Ready,
     ];
 
     /// Gives the `type` as it is written in a status.
@@ -61,6 +64,7 @@ impl Condition {
             Self::Programmed => "Programmed",
             Self::SupportedVersion => "SupportedVersion",
             Self::Live => "Live",
+            Self::Ready => "Ready",
         }
     }
 }
@@ -237,6 +241,16 @@ reasons! {
     /// The data plane cannot listen there.
     PortUnavailable = "PortUnavailable": Programmed False;
 
+    // AddressPools.
+    /// All of it can be used.
+    PoolReady = "Ready": Ready True;
+    /// A range that is none; the others are used.
+    InvalidRange = "InvalidRange": Ready False;
+    /// A range with addresses of another one, which keeps them.
+    OverlappingRange = "OverlappingRange": Ready False;
+    /// A selector with an operator that is none, which selects nothing.
+    InvalidSelector = "InvalidSelector": Ready False;
+
     // Policies.
     /// An older policy holds for the same target.
     PolicyConflicted = "Conflicted": Accepted False;
@@ -362,6 +376,20 @@ pub struct Facts {
     /// Features that a GatewayClass offers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub supported_features: Vec<&'static str>,
+    /// How much of an AddressPool is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolFigures>,
+}
+
+/// How many addresses an AddressPool has; no more than 2^63 - 1 are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PoolFigures {
+    /// All of them.
+    pub total: i64,
+    /// Those that are somebody's.
+    pub assigned: i64,
+    /// Those that are left.
+    pub available: i64,
 }
 
 /// All that is said about all objects that are ours. Shared: what is said about an unchanged object is

@@ -34,6 +34,8 @@ pub(super) fn remedy(reason: Reason) -> Option<&'static str> {
         Reason::AddressNotUsable | Reason::AddressNotAssigned => {
             "ask for another address, or widen the pool"
         }
+        Reason::InvalidRange | Reason::InvalidSelector => "correct it",
+        Reason::OverlappingRange => "take the addresses out of one of the two pools",
         Reason::PolicyConflicted => "remove one of the policies",
         Reason::TargetNotFound => "create the target, or correct targetRefs",
         Reason::OverlappingHostnames => "give both listeners the same TLS settings, or other hosts",
@@ -44,6 +46,7 @@ pub(super) fn remedy(reason: Reason) -> Option<&'static str> {
         | Reason::NoMatchingParent
         | Reason::UnsupportedBackendProtocol
         | Reason::DroppedRule
+        | Reason::PoolReady
         | Reason::Live
         | Reason::LivePending
         | Reason::Refused

@@ -18,7 +18,7 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub(super) use desired::FLEET;
+pub(super) use desired::{FLEET, MANAGED_BY};
 pub use desired::{Fleet, fleets, left};
 pub use name::{label, name};
 use seen::Sight;

@@ -78,6 +78,7 @@ fn subjects<'a>(status: &'a Status, ours: &str) -> Vec<(String, &'a [Written])> 
             mine.map(|entry| (for_parent(&entry.ancestor_ref), entry.conditions.as_slice()))
                 .collect()
         }
+        Status::Pool(status) => vec![whole(&status.conditions)],
         Status::Ingress(_) => Vec::new(),
     }
 }

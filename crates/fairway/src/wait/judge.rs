@@ -27,6 +27,7 @@ pub(super) const fn conditions(kind: Kind) -> &'static [&'static str] {
         Kind::Gateway | Kind::FairwayGateway | Kind::ListenerSet => &["Programmed", "Accepted"],
         Kind::BackendTlsPolicy => &["Accepted", "ResolvedRefs"],
         Kind::Ingress => &["Programmed"],
+        Kind::AddressPool => &["Ready"],
         Kind::GatewayClass
         | Kind::ReferenceGrant
         | Kind::XBackend
@@ -34,6 +35,7 @@ pub(super) const fn conditions(kind: Kind) -> &'static [&'static str] {
         | Kind::XMesh
         | Kind::XTelemetryPolicy
         | Kind::GatewayProfile
+        | Kind::AddressClaim
         | Kind::IngressClass
         | Kind::Service
         | Kind::EndpointSlice

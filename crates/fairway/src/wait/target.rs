@@ -65,6 +65,7 @@ fn kinds(word: &str) -> Option<&'static [Kind]> {
         "gc" | "gatewayclass" | "gatewayclasses" => &[Kind::GatewayClass],
         "lset" | "listenerset" | "listenersets" => &[Kind::ListenerSet],
         "btlspolicy" | "backendtlspolicy" | "backendtlspolicies" => &[Kind::BackendTlsPolicy],
+        "fap" | "addresspool" | "addresspools" => &[Kind::AddressPool],
         "ing" | "ingress" | "ingresses" => &[Kind::Ingress],
         _ => return None,
     })
@@ -90,6 +91,8 @@ pub(super) const fn word(kind: Kind) -> &'static str {
         | Kind::XMesh
         | Kind::XTelemetryPolicy
         | Kind::GatewayProfile
+        | Kind::AddressPool
+        | Kind::AddressClaim
         | Kind::Ingress
         | Kind::IngressClass
         | Kind::Service

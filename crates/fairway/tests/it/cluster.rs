@@ -1,5 +1,7 @@
 //! Fairway on a real API server: its controller, and fleets of its proxies as pods. Needs root and Go.
 
+#[path = "cluster/addresses.rs"]
+mod addresses;
 #[path = "cluster/failure.rs"]
 mod failure;
 #[path = "cluster/fleet.rs"]

@@ -53,7 +53,8 @@ impl AllowedNamespaces {
     }
 }
 
-fn selects(selector: &LabelSelector, namespace: &str, snapshot: &Snapshot) -> bool {
+/// Says whether a selector means a namespace, by the labels of its object.
+pub(crate) fn selects(selector: &LabelSelector, namespace: &str, snapshot: &Snapshot) -> bool {
     let object = snapshot.namespaces.get(&Name::new("", namespace));
     match object {
         Some(object) if object.metadata.labels.contains_key(NAME_LABEL) => {

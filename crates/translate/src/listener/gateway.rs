@@ -8,7 +8,7 @@ use fairway_model::GatewayId;
 
 use super::class::Classes;
 use super::{ParentKey, ParentKind};
-use crate::address::Wish;
+use crate::address::{Pools, Wish};
 use crate::object::{Kind, Name, ObjectKey, slug};
 use crate::profile::{gateway_fault, unserved};
 use crate::settings::Settings;
@@ -139,12 +139,19 @@ fn value(address: &GatewayAddress) -> Option<&str> {
 }
 
 /// Reads which addresses a Gateway asks for.
-pub(crate) fn wish(view: &GatewayView<'_>, settings: &Settings) -> Wish {
+pub(crate) fn wish(
+    view: &GatewayView<'_>,
+    settings: &Settings,
+    pools: &Pools,
+    snapshot: &Snapshot,
+) -> Wish {
     let gateway = view.id.clone();
-    if let Some(fixed) = settings.binds.get(&view.key.object()) {
-        return Wish { gateway, fixed: fixed.clone(), any: false };
+    let key = view.key.object();
+    let pools = pools.of(&key.name.namespace, snapshot);
+    if let Some(fixed) = settings.binds.get(&key) {
+        return Wish { gateway, key, fixed: fixed.clone(), any: false, bound: true, pools };
     }
     let fixed = view.addresses.iter().filter_map(value).filter_map(|text| text.parse().ok());
     let any = view.addresses.is_empty() || view.addresses.iter().any(|a| value(a).is_none());
-    Wish { gateway, fixed: fixed.collect(), any }
+    Wish { gateway, key, fixed: fixed.collect(), any, bound: false, pools }
 }

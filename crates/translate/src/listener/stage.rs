@@ -1,6 +1,7 @@
 //! The whole of the listener stage: Gateways with their ListenerSets, one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use fairway_api::gateway::Listener;
@@ -8,15 +9,16 @@ use fairway_api::reference::RouteGroupKind;
 use fairway_model::gateway::ListenerProtocol;
 use fairway_model::{GatewayId, ListenerId, SecretId};
 
+use super::address::{give, programmed};
 use super::certificate::{Keyring, Trouble};
 use super::class::classes;
 use super::conflict::{Claim, Conflict, Family, conflicts, overlaps};
 use super::frontend::is_insecure;
-use super::gateway::{GatewayView, classless, gateways, wish};
+use super::gateway::{GatewayView, classless, gateways};
 use super::judge::{Judged, Site, judge};
 use super::set::{SetView, orphans, sets};
 use super::{ListenerStage, Parent, ParentKey, ParentKind, Point};
-use crate::address::{Allocation, Held, allocate};
+use crate::address::{Allocation, Claimant, Held};
 use crate::ingress::tls::{Brought, certificates};
 use crate::object::{Kind, ObjectKey, slug};
 use crate::refs::Asker;
@@ -42,6 +44,8 @@ pub(crate) struct Staged {
     pub(crate) listeners: BTreeMap<ListenerId, Arc<fairway_model::Listener>>,
     pub(crate) secrets: BTreeMap<SecretId, Arc<fairway_model::Secret>>,
     pub(crate) addresses: BTreeMap<GatewayId, Allocation>,
+    /// Addresses that have to be claimed.
+    pub(crate) claims: BTreeMap<IpAddr, Claimant>,
 }
 
 /// Looks at all Gateways that are ours.
@@ -57,7 +61,8 @@ pub(crate) fn stage(
     let classless = classless(snapshot, settings, &classes);
     verdicts.extend(classless.into_iter().map(|(key, said)| (key, Arc::new(said))));
     let served: Vec<&GatewayView<'_>> = views.iter().filter(|v| v.refused.is_none()).collect();
-    let wishes: Vec<_> = served.iter().map(|view| wish(view, settings)).collect();
+    let given = give(&served, snapshot, settings, held);
+    verdicts.extend(given.verdicts);
     let mut staged = Staged {
         stage: ListenerStage::default(),
         drafts: orphans(snapshot, settings),
@@ -65,11 +70,9 @@ pub(crate) fn stage(
         gateways: BTreeMap::new(),
         listeners: BTreeMap::new(),
         secrets: BTreeMap::new(),
-        addresses: allocate(&wishes, held, &settings.pool),
+        addresses: given.addresses,
+        claims: given.claims,
     };
-    if settings.claims {
-        keep_claimed(&mut staged.addresses, held);
-    }
     let mut sets = sets(snapshot, &views);
     let classes = views.iter().flat_map(|view| view.ingress_classes);
     let classes = classes.map(|class| Arc::from(class.as_str())).collect();
@@ -91,17 +94,6 @@ fn foreign(snapshot: &Snapshot, stage: &ListenerStage) -> BTreeSet<ParentKey> {
     let sets = snapshot.listener_sets.keys().map(|name| (ParentKind::ListenerSet, name));
     let keys = gateways.chain(sets).map(|(kind, name)| ParentKey { kind, name: name.clone() });
     keys.filter(|key| !stage.parents.contains_key(key)).collect()
-}
-
-/// An address that is not claimed yet is wanted, but not served.
-fn keep_claimed(addresses: &mut BTreeMap<GatewayId, Allocation>, held: &Held) {
-    for (gateway, allocation) in addresses {
-        let claimed = held.get(gateway);
-        let is_claimed = |address: &_| claimed.is_some_and(|held| held.contains(address));
-        let (kept, wanted) = allocation.addresses.drain(..).partition(is_claimed);
-        allocation.addresses = kept;
-        allocation.wanted = wanted;
-    }
 }
 
 /// One object that listeners stand in.
@@ -436,20 +428,6 @@ fn finish_gateway(
         client_certificate,
     };
     staged.gateways.insert(view.id.clone(), Arc::new(gateway));
-}
-
-fn programmed(allocation: &Allocation, said: &mut Conditions) {
-    if !allocation.unusable.is_empty() {
-        let list: Vec<String> = allocation.unusable.iter().map(ToString::to_string).collect();
-        let message = format!("{} cannot be had: taken, or in no pool", list.join(", "));
-        said.say(Reason::AddressNotUsable, message);
-    } else if allocation.exhausted {
-        said.say(Reason::AddressNotAssigned, "no address is left in the pool");
-    } else if allocation.addresses.is_empty() {
-        said.say(Reason::AddressNotAssigned, "its address is not claimed yet");
-    } else {
-        said.say(Reason::Programmed, "");
-    }
 }
 
 fn client_certificate(

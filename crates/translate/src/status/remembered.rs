@@ -37,7 +37,8 @@ pub fn remembered(plan: &Plan, settings: &Settings, current: &Statuses) -> Outco
                     }
                 }
             }
-            Some(Status::Class(_) | Status::Policy(_) | Status::Ingress(_)) | None => {}
+            Some(Status::Class(_) | Status::Policy(_) | Status::Ingress(_) | Status::Pool(_))
+            | None => {}
         }
     }
     outcomes
@@ -47,7 +48,11 @@ fn listeners(status: &Status) -> &[fairway_api::status::ListenerStatus] {
     match status {
         Status::Gateway(status) => &status.listeners,
         Status::ListenerSet(status) => &status.listeners,
-        Status::Class(_) | Status::Route(_) | Status::Policy(_) | Status::Ingress(_) => &[],
+        Status::Class(_)
+        | Status::Route(_)
+        | Status::Policy(_)
+        | Status::Ingress(_)
+        | Status::Pool(_) => &[],
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use fairway_api::AnyObject;
 use fairway_api::kind::decode;
 use fairway_model::GatewayId;
+use fairway_translate::address::Claiming;
 use fairway_translate::status::Outcomes;
 use fairway_translate::{Held, Name, ObjectKey, Plan, Settings, Snapshot, translate};
 use serde_json::Value;
@@ -71,7 +72,12 @@ impl Case {
             match field.as_str() {
                 "kind" => {}
                 "alone" => settings.alone = value.as_bool().unwrap(),
-                "claims" => settings.claims = value.as_bool().unwrap(),
+                "claims" => {
+                    let impossible = || Claiming::Impossible(text().into());
+                    settings.claims = value.as_bool().map_or_else(impossible, |claims| {
+                        if claims { Claiming::On } else { Claiming::Off }
+                    });
+                }
                 "open" => settings.pool.open = value.as_bool().unwrap(),
                 "pool" => {
                     settings.pool.ranges = list(value).iter().map(|r| r.parse().unwrap()).collect();

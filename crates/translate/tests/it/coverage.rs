@@ -55,6 +55,7 @@ fn written(statuses: &Statuses) -> BTreeSet<Reason> {
         Status::Route(status) => {
             status.parents.iter().flat_map(|parent| &parent.conditions).collect()
         }
+        Status::Pool(status) => status.conditions.iter().collect(),
         Status::Class(_) | Status::ListenerSet(_) | Status::Policy(_) | Status::Ingress(_) => {
             Vec::new()
         }

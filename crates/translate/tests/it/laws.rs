@@ -6,6 +6,7 @@ use fairway_api::reference::ParentReference;
 use fairway_model::delta::{apply, diff};
 use fairway_model::route::Route;
 use fairway_model::{RouteId, wire};
+use fairway_translate::address::Claiming;
 use fairway_translate::object::slug;
 use fairway_translate::status::{ListenerOutcome, Status, current};
 use fairway_translate::verdict::{Condition, Conditions, Reason};
@@ -132,13 +133,14 @@ proptest! {
     /// Stable: addresses that are held already stay, whether they have to be claimed first or not.
     #[test]
     fn held_addresses_change_nothing(objects in world(), claims in any::<bool>()) {
-        let settings = Settings { claims, ..Settings::for_files() };
+        let claims = if claims { Claiming::On } else { Claiming::Off };
+        let settings = Settings { claims: claims.clone(), ..Settings::for_files() };
         let snapshot = Snapshot::new(objects);
         let first = translate(&snapshot, &settings, &Held::new(), None);
         let held = |plan: &Plan| -> Held { plan.addresses.clone() };
         let second = translate(&snapshot, &settings, &held(&first), None);
         prop_assert_eq!(&first.addresses, &second.addresses);
-        if !claims {
+        if claims == Claiming::Off {
             same(&first, &second)?;
         }
         same(&second, &translate(&snapshot, &settings, &held(&second), None))?;

@@ -63,6 +63,10 @@ fn object(all: &mut Map<String, Value>, name: &str, said: &ObjectVerdicts) {
         let addresses: Vec<String> = said.facts.addresses.iter().map(ToString::to_string).collect();
         facts.push(format!("at {}", addresses.join(" ")));
     }
+    if let Some(pool) = said.facts.pool {
+        facts
+            .push(format!("{} of {} assigned, {} left", pool.assigned, pool.total, pool.available));
+    }
     let silent = said.conditions.iter().next().is_none() && facts.is_empty();
     if !silent || (said.parents.is_empty() && said.listeners.is_empty()) {
         all.insert(name.to_owned(), conditions(&said.conditions, &facts));
@@ -95,7 +99,11 @@ fn conditions(conditions: &Conditions, facts: &[String]) -> Value {
         verdict.message.is_empty()
             && matches!(
                 verdict.reason,
-                Reason::Accepted | Reason::ResolvedRefs | Reason::Programmed | Reason::NoConflicts
+                Reason::Accepted
+                    | Reason::ResolvedRefs
+                    | Reason::Programmed
+                    | Reason::NoConflicts
+                    | Reason::PoolReady
             )
     };
     if conditions.iter().all(fine) {

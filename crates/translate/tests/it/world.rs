@@ -68,6 +68,8 @@ pub(crate) fn object() -> impl Strategy<Value = AnyObject> {
         1 => policy(),
         2 => keys(),
         1 => classes(),
+        2 => address_pool(),
+        2 => address_claim(),
     ];
     value.prop_map(|value| {
         // The bundle comes with quotes of its own.
@@ -471,4 +473,47 @@ fn classes() -> BoxedStrategy<Value> {
         })
     });
     prop_oneof![class, default, namespace].boxed()
+}
+
+fn address_pool() -> impl Strategy<Value = Value> {
+    let ranges = json_of(&[
+        r#"["127.64.0.0/30"]"#,
+        r#"["127.64.0.2-127.64.0.9", "10.9.0.1"]"#,
+        r#"["10.9.0.0/29", "fd00::/126"]"#,
+        r#"["shop"]"#,
+    ]);
+    let who = json_of(&[
+        "{}",
+        r#"{"namespaces": ["a"], "priority": 3}"#,
+        r#"{"namespaceSelector": {"matchLabels": {"team": "blue"}}, "autoAssign": false}"#,
+    ]);
+    (pick(NAMES), 0..3_u8, ranges, who).prop_map(|(name, day, ranges, mut spec)| {
+        spec["ranges"] = ranges;
+        json!({
+            "apiVersion": "fairway.dev/v1alpha1",
+            "kind": "AddressPool",
+            "metadata": {
+                "name": name,
+                "creationTimestamp": format!("2026-01-0{}T00:00:00Z", day + 1),
+            },
+            "spec": spec,
+        })
+    })
+}
+
+fn address_claim() -> impl Strategy<Value = Value> {
+    let address = pick(&["127.64.0.1", "127.64.0.2", "10.9.0.1", "fd00::1"]);
+    (address, pick(GROUPS), pick(NAMESPACES), pick(NAMES), pick(&["1", "2"])).prop_map(
+        |(address, group, namespace, name, uid)| {
+            let owner = json!({
+                "group": group, "kind": "Gateway", "namespace": namespace, "name": name, "uid": uid,
+            });
+            json!({
+                "apiVersion": "fairway.dev/v1alpha1",
+                "kind": "AddressClaim",
+                "metadata": {"name": address.replace(':', "-")},
+                "spec": {"address": address, "owner": owner},
+            })
+        },
+    )
 }

@@ -19,7 +19,7 @@ use super::name::{label, name};
 /// Selects a fleet's pods. Never changed: a Deployment's selector cannot be.
 pub(in crate::drivers) const FLEET: &str = "fairway.dev/fleet";
 /// By this the objects that we have made are found again.
-pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub(in crate::drivers) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// GEP-1762.
 const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
 
