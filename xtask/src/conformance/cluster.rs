@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -14,29 +13,18 @@ use crate::cargo;
 pub(super) const CLASS: &str = "gateway-conformance";
 /// An address that a Gateway may ask for.
 pub(super) const USABLE_ADDRESS: &str = "10.245.255.9";
-/// What the lab's node answers for.
-const ADDRESSES: &str = "10.245.0.0/16";
 const NAMESPACE: &str = "fairway-system";
 /// Name of the lab.
 const LAB: &str = "conformance";
 /// Where labs keep their files.
 const FOLDER: &str = "/run/fairway-lab";
 
-/// A Gateway that nobody serves.
-const OWNER: &str = "
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: collected, namespace: default}
-spec: {gatewayClassName: nobody, listeners: [{name: http, port: 80, protocol: HTTP}]}
-";
-const OWNED: &str = "
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: collected
-  namespace: default
-  ownerReferences:
-    - {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, name: collected, uid: UID}
+/// Where Gateways get their addresses from.
+const POOL: &str = "
+apiVersion: fairway.dev/v1alpha1
+kind: AddressPool
+metadata: {name: conformance}
+spec: {ranges: [10.245.0.0/16]}
 ";
 
 /// A running cluster. Dropping it stops it, unless it shall be kept.
@@ -54,7 +42,6 @@ impl Cluster {
         cluster.call(&["up", "--detach"])?;
         let chart = cargo::root().join("charts/fairway");
         let chart = chart.to_str().context("the repository's path is not text")?;
-        let pools = format!("addressPools={{{ADDRESSES}}}");
         cluster.call(&[
             "helm",
             "upgrade",
@@ -65,8 +52,6 @@ impl Cluster {
             NAMESPACE,
             "--create-namespace",
             "--set",
-            &pools,
-            "--set",
             "proxies.replicas=1",
             "--set",
             "defaultGatewayClass.name=gateway-conformance",
@@ -75,68 +60,25 @@ impl Cluster {
             "120s",
             "--hide-notes",
         ])?;
-        cluster.await_garbage_collector()?;
+        cluster.apply(POOL)?;
         Ok(cluster)
     }
 
-    /// Waits until what a deleted Gateway owns goes with it. The garbage collector learns of new kinds every
-    /// 30 s; until then a deleted Gateway's Service stays, and with it the address that another Gateway has got.
-    fn await_garbage_collector(&self) -> Result<()> {
-        println!("waiting for the garbage collector to know Gateways");
-        let gateway = "gateways.gateway.networking.k8s.io/collected";
-        let owner = self.apply(OWNER)?;
-        let uid = owner.trim();
-        if uid.is_empty() {
-            bail!("the API server gave no uid for {gateway}");
-        }
-        self.apply(&OWNED.replace("UID", uid))?;
-        self.call(&["kubectl", "delete", "--wait=false", gateway])?;
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while Instant::now() < deadline {
-            let found = self
-                .command()
-                .args([
-                    "kubectl",
-                    "get",
-                    "configmap",
-                    "collected",
-                    "--ignore-not-found",
-                    "--output=name",
-                ])
-                .output()
-                .context("asking for a ConfigMap")?;
-            if found.status.success() && found.stdout.is_empty() {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        bail!("the garbage collector has not removed what a deleted Gateway owned in 120 s")
-    }
-
-    /// Applies one object; gives its uid.
-    fn apply(&self, yaml: &str) -> Result<String> {
+    /// Applies one object.
+    fn apply(&self, yaml: &str) -> Result<()> {
         let mut child = self
             .command()
-            .args([
-                "kubectl",
-                "apply",
-                "--server-side",
-                "--output=jsonpath={.metadata.uid}",
-                "-f",
-                "-",
-            ])
+            .args(["kubectl", "apply", "--server-side", "-f", "-"])
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             .spawn()
             .context("starting the lab's program")?;
         let mut input = child.stdin.take().expect("its input was asked for");
         input.write_all(yaml.as_bytes()).context("writing to kubectl")?;
         drop(input);
-        let output = child.wait_with_output().context("waiting for kubectl")?;
-        if !output.status.success() {
+        if !child.wait().context("waiting for kubectl")?.success() {
             bail!("kubectl apply failed; what it said stands above");
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        Ok(())
     }
 
     /// Gives a call of a program in the cluster's network, with the administrator's rights.
