@@ -138,8 +138,10 @@ impl Running {
         let client = &options.client;
         let namespace = options.leader.namespace.clone();
         let (identities, identity) = Identities::start(client.clone(), namespace);
+        let source = Source::start(client.clone(), options.source.clone());
+        counted.expired(source.expired());
         Ok(Self {
-            source: Source::start(client.clone(), options.source.clone()),
+            source,
             server: None,
             operator: Operator::start(client.clone(), options.fleet.clone()),
             claimer: Claimer::start(client.clone(), Arc::clone(&options.translate.controller_name)),

@@ -128,6 +128,18 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Ends the cluster's own controllers and starts them anew. Those of a cluster do that by themselves when
+    /// they lose their Lease, within seconds of the API server's end; these have none, and after a long time
+    /// without an API server they would take up to a minute to look again.
+    ///
+    /// # Errors
+    /// They do not start.
+    pub fn restart_controllers(&mut self) -> Result<(), ControlPlaneError> {
+        self.controllers = None;
+        self.controllers = Some(self.start_controllers()?);
+        Ok(())
+    }
+
     fn write_keys(&self) -> Result<(), ControlPlaneError> {
         fs::create_dir_all(&self.folder).map_err(|source| file(&self.folder, source))?;
         let key = rcgen::KeyPair::generate()?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ struct State {
     proxies: usize,
     statuses: Counts,
     plan: Option<Arc<Plan>>,
+    expired: Arc<AtomicU64>,
 }
 
 /// Figures of a run on a cluster, shared with the admin endpoint.
@@ -52,6 +54,11 @@ impl ClusterFigures {
         self.update(|state| state.leading = leading);
     }
 
+    /// Shows a count of watches that expired.
+    pub fn expired(&self, count: Arc<AtomicU64>) {
+        self.update(|state| state.expired = count);
+    }
+
     /// Takes in how many proxies are connected.
     pub fn connected(&self, proxies: usize) {
         self.update(|state| state.proxies = proxies);
@@ -75,14 +82,17 @@ impl ClusterFigures {
 
 impl Collector for ClusterFigures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (leading, proxies, statuses, plan) = {
+        let (leading, proxies, statuses, plan, expired) = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            (state.leading, state.proxies, state.statuses, state.plan.clone())
+            let expired = state.expired.load(Ordering::Relaxed);
+            (state.leading, state.proxies, state.statuses, state.plan.clone(), expired)
         };
         let number = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
         let encoder = &mut encoder;
         gauge(encoder, "leader", "Whether this replica writes", u64::from(leading))?;
         gauge(encoder, "proxies_connected", "Proxies that follow this replica", number(proxies))?;
+        let help = "Watches that the API server had forgotten the history of";
+        counter(encoder, "watches_expired", help, expired)?;
         let Counts { written: _, conflicts, failed, queued } = statuses;
         counter(
             encoder,
@@ -151,6 +161,7 @@ mod tests {
         assert!(scrape().contains("fairway_leader 0"), "{}", scrape());
         cluster.leads(true);
         cluster.connected(2);
+        cluster.expired(Arc::new(AtomicU64::new(5)));
         cluster.propagated(&[Duration::from_millis(7), Duration::from_millis(40)]);
         let counts = Counts { written: 9, conflicts: 3, failed: 1, queued: 4 };
         cluster.settled(&Arc::new(plan), counts);
@@ -158,6 +169,7 @@ mod tests {
         for line in [
             "fairway_leader 1",
             "fairway_proxies_connected 2",
+            "fairway_watches_expired_total 5",
             "fairway_status_conflicts_total 3",
             "fairway_status_failures_total 1",
             "fairway_status_queue 4",

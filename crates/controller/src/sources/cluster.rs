@@ -16,6 +16,7 @@ mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fairway_translate::{Kind, Name, ObjectKey, Snapshot};
@@ -205,6 +206,7 @@ pub struct Source {
     begun: bool,
     /// Paths of our requests that get no answer, so that an outage is logged once.
     away: BTreeSet<String>,
+    expired: Arc<AtomicU64>,
     epoch: u64,
 }
 
@@ -236,6 +238,7 @@ impl Source {
             quiet: Quiet::new(timing.quiet, timing.longest_quiet),
             begun: false,
             away: BTreeSet::new(),
+            expired: Arc::default(),
             epoch: 0,
         };
         for kind in kinds::watched().filter(|kind| !kinds::is_defined(*kind)) {
@@ -325,6 +328,12 @@ impl Source {
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.defined.is_some() && self.kinds.values().all(|followed| followed.listed)
+    }
+
+    /// Gives how many watches the API server had forgotten the history of so far. It goes on counting.
+    #[must_use]
+    pub fn expired(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.expired)
     }
 
     fn way(&self, key: &ObjectKey) -> Way {
@@ -499,7 +508,13 @@ impl Source {
                 self.away.insert(what.to_owned());
             }
             Some(Trouble::Refused(why)) => tracing::warn!("{what}: the API server refuses: {why}"),
-            Some(Trouble::Denied(_) | Trouble::Expired) => {}
+            Some(Trouble::Denied(_)) => {}
+            Some(Trouble::Expired) => {
+                self.expired.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(
+                    "{what}: the API server has forgotten where our watch was (410), so all is listed anew"
+                );
+            }
             None => {
                 if self.away.remove(what) && self.away.is_empty() {
                     tracing::info!("the API server answers again");

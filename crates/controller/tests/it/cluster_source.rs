@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fairway_controller::sources::cluster::{Cause, Settings, Source, Taken, Timing};
@@ -166,6 +167,8 @@ async fn a_bookmark_saves_a_list() {
 async fn an_expired_watch_becomes_a_list() {
     let (api, mut source, first) = with_routes(3, settings()).await;
     driven(&mut source, "it watches", || api.asked(ROUTES, true).len() == 1).await;
+    let expired = source.expired();
+    assert_eq!(expired.load(Ordering::Relaxed), 0);
     api.lose(ROUTES, |name| name != "route-0002");
     api.expire(ROUTES);
     let taken =
@@ -177,6 +180,7 @@ async fn an_expired_watch_becomes_a_list() {
     assert!(Arc::ptr_eq(a, b), "what was listed again is the same object");
     driven(&mut source, "it watches again", || api.asked(ROUTES, true).len() >= 2).await;
     assert_eq!(api.asked(ROUTES, false).len(), 2);
+    assert!(expired.load(Ordering::Relaxed) >= 1, "it is counted");
     api.put(ROUTES, route("later", "a.example.com"));
     until(&mut source, "the watch goes on", |taken| taken.snapshot.http_routes.len() == 3).await;
 }

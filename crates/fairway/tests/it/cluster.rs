@@ -2,18 +2,23 @@
 
 #[path = "cluster/addresses.rs"]
 mod addresses;
+#[path = "cluster/expiry.rs"]
+mod expiry;
 #[path = "cluster/failure.rs"]
 mod failure;
 #[path = "cluster/fleet.rs"]
 mod fleet;
 #[path = "cluster/load.rs"]
 mod load;
+#[path = "cluster/process.rs"]
+mod process;
 #[path = "cluster/releases.rs"]
 mod releases;
 #[path = "cluster/running.rs"]
-#[expect(dead_code, reason = "some of it is for benchmarks")]
 mod running;
 #[path = "cluster/shop.rs"]
 mod shop;
+#[path = "cluster/world.rs"]
+mod world;
 
 use running::Cluster;

@@ -82,7 +82,7 @@ pub(super) enum Trouble {
     Denied(String),
     /// It answers that there is no such thing, or that it cannot.
     Refused(String),
-    /// The place in its history is forgotten. Nothing to tell anybody.
+    /// The place in its history is forgotten: a new list follows. It is over with that, so it is said each time.
     Expired,
 }
 
@@ -241,7 +241,7 @@ where
     /// Says what is in the way, unless it was said already, and waits.
     async fn trouble(&mut self, trouble: Trouble) -> Result<(), Stopped> {
         let pause = match &trouble {
-            Trouble::Expired => return Ok(()),
+            Trouble::Expired => return self.say(Heard::Trouble(trouble)).await,
             Trouble::Denied(_) => spread(self.timing.denied_retry),
             Trouble::Away(_) | Trouble::Refused(_) => self.backoff.pause(),
         };
@@ -337,11 +337,9 @@ where
                     sleep(self.backoff.pause()).await;
                 }
                 Ended::Over => self.backoff.reset(),
-                Ended::Trouble(trouble @ Trouble::Refused(_)) => {
-                    self.trouble(trouble).await?;
-                    return Ok(());
+                Ended::Trouble(trouble @ (Trouble::Refused(_) | Trouble::Expired)) => {
+                    return self.trouble(trouble).await;
                 }
-                Ended::Trouble(Trouble::Expired) => return Ok(()),
                 Ended::Trouble(trouble @ (Trouble::Away(_) | Trouble::Denied(_))) => {
                     self.trouble(trouble).await?;
                 }

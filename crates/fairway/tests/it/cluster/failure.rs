@@ -1,93 +1,22 @@
 //! What may fail without a request being lost: the controller, the API server, a proxy.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use fairway_model::listener::container_port;
 
 use super::Cluster;
 use super::load::Load;
+use super::process;
+use super::world::{address, await_answer, await_live, begin, route, status};
 
-const WORLD: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: web, namespace: shop}
-spec:
-  gatewayClassName: fairway
-  listeners: [{name: http, port: 80, protocol: HTTP}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: echo, namespace: shop}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: echo}}
-  template:
-    metadata: {labels: {app: echo}}
-    spec:
-      containers:
-      - name: echo
-        image: fairway
-        args: [echo, --listen, '0.0.0.0:8080']
-        readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
----
-apiVersion: v1
-kind: Service
-metadata: {name: echo, namespace: shop}
-spec:
-  selector: {app: echo}
-  ports: [{port: 80, targetPort: 8080}]
----
-";
-
-/// A route of the world's Gateway to its backend.
-fn route(name: &str) -> String {
-    format!(
-        "
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {{name: {name}, namespace: shop}}
-spec:
-  parentRefs: [{{name: web}}]
-  hostnames: [{name}.example]
-  rules: [{{backendRefs: [{{name: echo, port: 80}}]}}]
-"
-    )
-}
-
-fn await_live(cluster: &Cluster, route: &str) {
-    cluster.until(route, |cluster| {
-        let live = "{.status.parents[0].conditions[?(@.type=='Live')].status}";
-        cluster.get(&format!("httproute/{route}"), live) == "True"
-    });
-}
-
-fn address(cluster: &Cluster) -> SocketAddr {
-    cluster.until("an address", |cluster| {
-        !cluster.get("gateway/web", "{.status.addresses[0].value}").is_empty()
-    });
-    let address = cluster.get("gateway/web", "{.status.addresses[0].value}");
-    SocketAddr::new(address.parse().expect("an address"), 80)
-}
-
-fn await_answer(cluster: &Cluster, host: &str) {
-    let url = format!("http://{}/", address(cluster).ip());
-    cluster.until(host, |cluster| {
-        let mut curl = cluster.command("curl");
-        curl.args(["--silent", "--fail", "--max-time", "2", "--output", "/dev/null"]);
-        let status = curl.args(["--header", &format!("host: {host}"), &url]).status();
-        status.is_ok_and(|status| status.success())
-    });
-}
+/// How long the API server is away.
+const OUTAGE: Duration = Duration::from_mins(1);
 
 #[test]
 fn what_is_served_goes_on_whoever_fails() {
     let mut cluster = Cluster::start("test-failure");
-    cluster.apply(&format!("{WORLD}{}", route("first")));
-    await_live(&cluster, "first");
-    await_answer(&cluster, "first.example");
+    begin(&cluster);
     let load = Load::begin(cluster.lab.namespace(), address(&cluster), "first.example", "/");
 
     // The controller is killed. What was declared meanwhile is served by the next one.
@@ -98,11 +27,9 @@ fn what_is_served_goes_on_whoever_fails() {
     await_answer(&cluster, "second.example");
     await_live(&cluster, "second");
 
-    // The API server is away, and then another one: every watch has to begin anew.
-    let plane = cluster.lab.control_plane().expect("it runs");
-    plane.stop_api_server();
-    std::thread::sleep(Duration::from_secs(10));
-    plane.start_api_server().expect("it comes back");
+    // The API server is away for a minute, in which the controller and a proxy are killed.
+    without_an_api_server(&mut cluster, &load);
+    let refused = load.refused();
     cluster.apply(&route("third"));
     await_answer(&cluster, "third.example");
     await_live(&cluster, "third");
@@ -141,6 +68,42 @@ fn what_is_served_goes_on_whoever_fails() {
         "--timeout=90s",
     ]);
 
+    assert_eq!(load.refused(), refused, "somebody could tell clients where to go");
     let answered = load.end();
     assert!(answered > 1000, "{answered} answers are no load");
+}
+
+/// Nobody can be told that a proxy's process has ended: it has to be back at once, from its own disk.
+fn without_an_api_server(cluster: &mut Cluster, load: &Load) {
+    let path = "{range .items[*]}{.metadata.name} {.status.podIP}{'\\n'}{end}";
+    let pods = cluster.kubectl(&[
+        "--namespace=shop",
+        "get",
+        "pods",
+        "--selector=fairway.dev/fleet=fairway-web",
+        &format!("--output=jsonpath={path}"),
+    ]);
+    let (pod, address) = pods.lines().next().and_then(|line| line.split_once(' ')).expect("a pod");
+    let at = SocketAddr::new(address.parse().expect("an address"), container_port(80));
+    let killed = process::proxy(pod).expect("it runs");
+    let plane = cluster.lab.control_plane().expect("it runs");
+    plane.stop_api_server();
+    let back = Instant::now() + OUTAGE;
+
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(load.refused(), 0);
+    cluster.kill_controller();
+    load.between(|| process::signal("-KILL", killed));
+    cluster
+        .until("the proxy's next process", |_| process::proxy(pod).is_some_and(|id| id != killed));
+    cluster.until("what it served before", |cluster| status(cluster, at, "second.example") == 200);
+    let refused = load.refused();
+    cluster.start_controller();
+    std::thread::sleep(back.saturating_duration_since(Instant::now()));
+    assert_eq!(load.refused(), refused, "from then on it takes every client");
+    assert!(cluster.controller_runs(), "it waits for the API server");
+    assert_eq!(status(cluster, at, "first.example"), 200);
+    let plane = cluster.lab.control_plane().expect("it runs");
+    plane.start_api_server().expect("it comes back");
+    plane.restart_controllers().expect("they start");
 }

@@ -62,7 +62,7 @@ impl Cluster {
             .args(["--advertise", "10.244.0.1:7443", "--stream", "10.244.0.1:7443"])
             .args(["--health", "10.244.0.1:8081", "--image", "fairway"])
             .env("KUBECONFIG", self.lab.kubeconfig())
-            .env("RUST_LOG", "info,kube_client=error")
+            .env("RUST_LOG", "info,kube_client=off")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -73,6 +73,11 @@ impl Cluster {
     pub(crate) fn controller(&self) -> Option<u32> {
         // `ip netns exec` becomes the program itself.
         self.controller.as_ref().map(Child::id)
+    }
+
+    /// Says whether the controller that was started last has not ended.
+    pub(crate) fn controller_runs(&mut self) -> bool {
+        self.controller.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     /// Kills the controller, as a lost node does.
