@@ -8,6 +8,8 @@ mod expiry;
 mod failure;
 #[path = "cluster/fleet.rs"]
 mod fleet;
+#[path = "cluster/foreign.rs"]
+mod foreign;
 #[path = "cluster/load.rs"]
 mod load;
 #[path = "cluster/process.rs"]

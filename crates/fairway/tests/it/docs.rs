@@ -56,6 +56,38 @@ fn the_examples_of_traffic_route_pass() {
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
+/// The last column of the table of Gateway API v1.7.0 names its tests.
+#[test]
+fn what_the_additions_of_gateway_api_name_exists() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| fs::read_to_string(docs().join(name)).expect("the page");
+    let page = read("conformance/README.md");
+    let passed = read("conformance/v1.6.3/tests.txt");
+    let (_, table) = page.split_once("| --- | --- | --- |\n| `retry`").expect("the table");
+    let mut named = 0;
+    for row in table.lines().take_while(|line| line.ends_with('|')) {
+        let cell = row.trim_end_matches('|').rsplit('|').next().expect("a last cell");
+        let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "nothing stands for: {row}");
+        for name in names {
+            let file = if let Some(module) = name.strip_prefix("cluster::") {
+                crates.join(format!("fairway/tests/it/cluster/{module}.rs"))
+            } else if name.ends_with(".rs") {
+                crates.join(name)
+            } else if name.contains('/') {
+                crates.join(format!("translate/tests/golden/{name}.yaml"))
+            } else {
+                let line = format!("PASS {name}");
+                assert!(passed.lines().any(|passed| passed == line), "{name} is no test");
+                continue;
+            };
+            assert!(file.is_file(), "{name}: there is no {}", file.display());
+            named += 1;
+        }
+    }
+    assert!(named > 30, "the table was read");
+}
+
 #[test]
 fn the_list_of_features_is_complete() {
     let path = docs().join("features.md");

@@ -133,6 +133,24 @@ async fn a_retry_goes_elsewhere_and_sends_the_body_again() {
     assert_eq!(statuses, [200, 200, 500, 500]);
 }
 
+/// Per Gateway API v1.7: what was never sent is safe to send, whatever its method.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_sent_goes_elsewhere_whatever_its_method() {
+    let nobody = std::net::SocketAddr::new(rig::LOOPBACK, rig::free_port());
+    let good = Backend::named("good").await;
+    let model = http::forwarding_with(&[nobody, good.address], |_, forward| {
+        forward.retry = Some(retry(100, &[], &[RetryOn::ConnectFailure, RetryOn::Reset]));
+    });
+    let rig = Rig::start(1, model);
+    for _ in 0..10 {
+        assert_eq!(status(&rig, GET).await, 200);
+        let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi";
+        assert_eq!(status(&rig, post).await, 200);
+    }
+    assert!(rig.proxy.metrics().counter(Counter::Retries) > 0, "the other one was tried");
+    assert_eq!(good.seen().len(), 20, "each arrived once");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_closed_while_idle_costs_no_request() {
     // Answers once on each connection and then closes without a word.

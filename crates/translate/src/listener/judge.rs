@@ -72,8 +72,13 @@ pub(crate) fn judge(listener: &Listener, site: Site<'_>, keyring: &mut Keyring<'
         let text = hostname.unwrap_or_default();
         conditions.say(Reason::UnsupportedValue, format!("hostname {text:?} is not a hostname"));
     }
-    if listener.filters.as_ref().is_some_and(|filters| !filters.requests.is_empty()) {
-        conditions.say(Reason::UnsupportedValue, "filters of a listener are not supported");
+    // Per GEP-5224 the message names the filter, and nothing is served without it.
+    if let Some(filter) = listener.filters.as_ref().and_then(|filters| filters.requests.first()) {
+        let message = format!(
+            "filters.requests[0]: {}: filters of a listener are not supported: leave them out",
+            filter.kind
+        );
+        conditions.say(Reason::UnsupportedValue, message);
     }
     let kinds = kinds(listener.allowed_routes.as_ref(), carries, &mut conditions);
     let mut judged = Judged {

@@ -1,12 +1,14 @@
 //! Both releases of Gateway API that are known, and what the newer one adds: with the CRDs of either the same
 //! objects are served the same. Upstream's own suite of v1.7.0 is not run; docs/conformance says what is instead.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use fairway_api::vendor::Version;
 use serde_json::Value;
 
 use super::Cluster;
+use super::foreign::entries_of_others_stay;
 
 /// The objects of the comparison. The Gateway's name is the longest that there is.
 const WORLD: &str = "
@@ -80,6 +82,36 @@ spec:
     matches: [{path: {value: /retry/default}}]
     retry: {codes: [500]}
     backendRefs: [{name: flaky, port: 80}]
+  - name: refused-connections
+    matches: [{path: {value: /half}}]
+    retry: {attempts: 100}
+    backendRefs: [{name: half, port: 80}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: half, namespace: shop}
+spec:
+  ports: [{name: http, port: 80}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: sealed, namespace: shop}
+spec:
+  parentRefs: [{name: LONGEST, sectionName: http}]
+  hostnames: [sealed.example]
+  rules: [{backendRefs: [{name: sealed, port: 80}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: sealed, namespace: shop}
+spec: {selector: {app: echo}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: sealed, namespace: shop}
+spec:
+  targetRefs: [{group: '', kind: Service, name: sealed}]
+  validation: {hostname: sealed.example, wellKnownCACertificates: System}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -119,7 +151,8 @@ spec:
   parentRefs: [{name: LONGEST, sectionName: one-host}]
   hostnames: ['*.own.example']
   rules:
-  - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-route, value: wide}]}}]
+  - matches: [{path: {value: /deep/er}}, {path: {value: /other}}]
+    filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-route, value: wide}]}}]
     backendRefs: [{name: echo, port: 80}]
 ---
 apiVersion: gateway.networking.k8s.io/v1
@@ -129,8 +162,32 @@ spec:
   parentRefs: [{name: LONGEST, sectionName: one-host}]
   hostnames: [cart.own.example]
   rules:
-  - filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-route, value: narrow}]}}]
+  - matches: [{path: {value: /deep}}]
+    filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-route, value: narrow}]}}]
     backendRefs: [{name: echo, port: 80}]
+";
+
+/// A session, in the words of a release.
+const SESSION: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: session, namespace: shop}
+spec:
+  parentRefs: [{name: LONGEST, sectionName: http}]
+  hostnames: [session.example]
+  rules:
+  - sessionPersistence: WORDS
+    backendRefs: [{name: echo, port: 80}]
+";
+
+/// One endpoint that works, and one that nobody listens at.
+const HALF: &str = "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: half, namespace: shop, labels: {kubernetes.io/service-name: half}}
+addressType: IPv4
+ports: [{name: http, port: 3000}]
+endpoints: [{addresses: [WORKS]}, {addresses: [REFUSES]}]
 ";
 
 /// Two rules of one name.
@@ -187,6 +244,26 @@ impl Asked<'_> {
         self.ask(host, path, more).0
     }
 
+    /// Gives the statuses that occur when one of two endpoints refuses connections.
+    fn halves(&self, more: &[&str]) -> String {
+        let one = |_| self.status("retry.example", "/half", more);
+        let statuses: BTreeSet<String> = (0..10).map(one).collect();
+        statuses.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Gives a session's cookie without its value.
+    fn cookie(&self) -> String {
+        let mut curl = self.cluster.command("curl");
+        curl.args(["--silent", "--max-time", "5", "--output", "/dev/null", "--dump-header", "-"]);
+        curl.args(["--header", "host: session.example"]);
+        let output = curl.arg(format!("http://{}/", self.address)).output().expect("curl");
+        let head = String::from_utf8_lossy(&output.stdout).to_ascii_lowercase();
+        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+        let (name, rest) = cookie.and_then(|cookie| cookie.split_once('=')).unwrap_or_default();
+        let attributes = rest.split_once(';').map_or("", |(_, attributes)| attributes);
+        format!("{name};{attributes}")
+    }
+
     /// Everything that both releases have to answer alike, each with a name.
     fn all(&self) -> Vec<(&'static str, String)> {
         let flaky = |host: &str, path: &str, more: &[&str]| self.status(host, path, more);
@@ -195,7 +272,8 @@ impl Asked<'_> {
         let sent = [&headers[..], &["--header", "x-remove: theirs"]].concat();
         let (_, call) = self.ask("grpc.example", "/shop.Cart/List", &sent);
         let header = |name: &str| call["headers"][name].to_string();
-        let (_, own) = self.ask("cart.own.example", "/", &[]);
+        let own =
+            |path| self.ask("cart.own.example", path, &[]).1["headers"]["x-route"].to_string();
         let thrice = "/retry/three?responseCode=500&succeedAfter";
         let default = "/retry/default?responseCode=500&succeedAfter";
         let broken = "/retry/default?succeedAfter=1&uuid";
@@ -211,58 +289,13 @@ impl Asked<'_> {
             ("x-set", header("x-set")),
             ("x-add", header("x-add")),
             ("x-remove", header("x-remove")),
-            ("own hostname first", own["headers"]["x-route"].to_string()),
+            ("own hostname before a longer path", own("/deep/er")),
+            ("what the narrow route leaves", own("/other")),
+            ("GETs, half of them refused", self.halves(&[])),
+            ("POSTs, half of them refused", self.halves(&["-d", "x"])),
+            ("cookie of a session", self.cookie()),
         ]
     }
-}
-
-/// Writes what another controller would, and has ours write anew.
-fn others_entries_stay(cluster: &Cluster) {
-    let gateway = format!("gateway/{}", longest());
-    let patch = |object: &str, path: &str, entry: &str| {
-        let patch = format!(r#"[{{"op": "add", "path": "/status/{path}/-", "value": {entry}}}]"#);
-        let patch = format!("--patch={patch}");
-        cluster.kubectl(&[
-            "--namespace=shop",
-            "patch",
-            object,
-            "--subresource=status",
-            "--type=json",
-            &patch,
-        ]);
-    };
-    let condition = r#"{"type": "example.com/Seen", "status": "True", "reason": "Seen",
-        "message": "theirs", "lastTransitionTime": "2026-01-01T00:00:00Z"}"#;
-    let entry = format!(
-        r#"{{"controllerName": "example.com/other", "parentRef": {{"name": "theirs"}}, "conditions": [{condition}]}}"#
-    );
-    patch("httproute/retries", "parents", &entry);
-    patch(&gateway, "conditions", condition);
-    let change = |object: &str, patch: &str| {
-        let patch = format!("--patch={patch}");
-        cluster.kubectl(&["--namespace=shop", "patch", object, "--type=json", &patch]);
-    };
-    change(
-        "httproute/retries",
-        r#"[{"op": "add", "path": "/spec/hostnames/-", "value": "retry-too.example"}]"#,
-    );
-    change(
-        &gateway,
-        r#"[{"op": "add", "path": "/spec/listeners/-",
-            "value": {"name": "more", "port": 81, "protocol": "HTTP"}}]"#,
-    );
-    let entry = |whose: &str, what: &str| {
-        format!("{{.status.parents[?(@.controllerName=='{whose}')].conditions[*].{what}}}")
-    };
-    cluster.until("our own words about the change", |cluster| {
-        let ours = entry("fairway.dev/controller", "observedGeneration");
-        let listeners = cluster.get(&gateway, "{.status.listeners[*].name}");
-        cluster.get("httproute/retries", &ours) == "2 2 2" && listeners.contains("more")
-    });
-    let theirs = entry("example.com/other", "message");
-    assert_eq!(cluster.get("httproute/retries", &theirs), "theirs");
-    let seen = "{.status.conditions[?(@.type=='example.com/Seen')].message}";
-    assert_eq!(cluster.get(&gateway, seen), "theirs");
 }
 
 fn features(cluster: &Cluster) -> String {
@@ -277,6 +310,8 @@ fn answers(version: Version, name: &'static str) -> Vec<(&'static str, String)> 
     let cluster = Cluster::with(name, version);
     cluster.apply(&named(WORLD));
     let newer = version == Version::V1_7_0;
+    let words = if newer { "{cookie: {name: s}}" } else { "{sessionName: s}" };
+    cluster.apply(&named(SESSION).replace("WORDS", words));
     let features = features(&cluster);
     let has = |feature: &str| features.split(' ').any(|name| name == feature);
     assert_eq!(has("HTTPRouteRetryCodes"), newer, "{features}");
@@ -293,7 +328,8 @@ fn answers(version: Version, name: &'static str) -> Vec<(&'static str, String)> 
     cluster.until("the Gateway", |cluster| {
         cluster.get(&gateway, "{.status.conditions[?(@.type=='Programmed')].status}") == "True"
     });
-    let routes = ["retries", "rewrites", "a-wide", "b-narrow"].map(|it| format!("httproute/{it}"));
+    let routes = ["retries", "rewrites", "a-wide", "b-narrow", "session"]
+        .map(|it| format!("httproute/{it}"));
     for route in routes.iter().map(String::as_str).chain(["grpcroute/calls"]) {
         cluster.until(route, |cluster| {
             let live = "{.status.parents[0].conditions[?(@.type=='Live')].status}";
@@ -303,18 +339,24 @@ fn answers(version: Version, name: &'static str) -> Vec<(&'static str, String)> 
     cluster.until("the backends", |cluster| {
         cluster.get("deployments", "{.items[*].status.readyReplicas}").split(' ').count() == 3
     });
+    let pod = |app: &str| {
+        let path = format!("{{.items[?(@.metadata.labels.app=='{app}')].status.podIP}}");
+        cluster.get("pods", &path)
+    };
+    cluster.apply(&HALF.replace("WORKS", &pod("flaky")).replace("REFUSES", &pod("echo")));
     let address = cluster.get(&gateway, "{.status.addresses[0].value}");
     let asked = Asked { cluster: &cluster, address: address.parse().expect("an address") };
     cluster.until("both backends to be known", |_| {
         asked.status("rewrite.example", "/old", &[]) == "200"
             && asked.status("retry.example", "/retry/three?succeedAfter=0&uuid=z", &[]) == "200"
+            && asked.status("retry.example", "/half", &[]) == "200"
     });
     let answers = asked.all();
     if newer {
         let path = "/retry/?responseCode=500&succeedAfter=1&uuid=n";
         assert_eq!(asked.status("never.example", path, &[]), "500", "no attempt is none");
     }
-    others_entries_stay(&cluster);
+    entries_of_others_stay(&cluster, &gateway);
     answers
 }
 
@@ -335,7 +377,11 @@ fn both_releases_are_served_the_same() {
         ("x-set", "[\"ours\"]"),
         ("x-add", "[\"theirs\",\"ours\"]"),
         ("x-remove", "null"),
-        ("own hostname first", "[\"narrow\"]"),
+        ("own hostname before a longer path", "[\"narrow\"]"),
+        ("what the narrow route leaves", "[\"wide\"]"),
+        ("GETs, half of them refused", "200"),
+        ("POSTs, half of them refused", "200"),
+        ("cookie of a session", "s; path=/; httponly; samesite=lax"),
     ];
     assert_eq!(new, expected.map(|(name, answer)| (name, answer.to_owned())));
 }

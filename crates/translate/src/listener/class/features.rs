@@ -71,13 +71,19 @@ const FEATURES: &[(&str, Named)] = &[
 
 /// Gives the features of a release (`v1.6.3`); those of the newest that we know when none is known.
 pub(super) fn supported(bundle_version: Option<&str>) -> Vec<&'static str> {
-    let before = bundle_version.is_some_and(|version| version.starts_with("v1.6."));
+    let before = bundle_version.is_some_and(is_before_17);
     let is_named = |named: Named| match named {
         Always => true,
         Before17 => before,
         Since17 => !before,
     };
     FEATURES.iter().filter(|(_, named)| is_named(*named)).map(|(name, _)| *name).collect()
+}
+
+/// Builds between releases, which call themselves v0.0.0, are newer than any.
+fn is_before_17(version: &str) -> bool {
+    let minor = version.strip_prefix("v1.").and_then(|rest| rest.split('.').next());
+    minor.and_then(|minor| minor.parse::<u32>().ok()).is_some_and(|minor| minor < 7)
 }
 
 #[cfg(test)]
@@ -91,5 +97,8 @@ mod tests {
         assert!(old.contains(&"HTTPRouteRetry") && !old.contains(&"HTTPRouteRetryCodes"));
         assert!(new.contains(&"HTTPRouteRetryCodes") && !new.contains(&"HTTPRouteRetry"));
         assert_eq!(supported(None), new);
+        for (version, names) in [("v1.5.1", &old), ("v1.10.0", &new), ("v0.0.0-dev", &new)] {
+            assert_eq!(&supported(Some(version)), names, "{version}");
+        }
     }
 }
