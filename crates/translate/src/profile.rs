@@ -29,8 +29,8 @@ pub struct FleetSpec {
     pub retain_on_delete: bool,
 }
 
-/// Reads what the proxies of a Gateway of either group shall be like. Profiles that are missing count as
-/// empty: their Gateways are refused anyway.
+/// Reads what the proxies of a Gateway of either group shall be like. While that cannot be told, for a profile that
+/// is missing or asks for what is not served, they are left as they are.
 #[must_use]
 pub fn fleet_spec(snapshot: &Snapshot, gateway: &ObjectKey) -> Option<FleetSpec> {
     if gateway.kind == Kind::FairwayGateway {
@@ -39,19 +39,22 @@ pub fn fleet_spec(snapshot: &Snapshot, gateway: &ObjectKey) -> Option<FleetSpec>
             proxy: spec.proxy.clone().unwrap_or_default(),
             load_balancer: spec.load_balancer.clone().unwrap_or_default(),
             marks: spec.infrastructure.clone().unwrap_or_default(),
-            paused: spec.paused.unwrap_or_default(),
+            paused: spec.paused.unwrap_or_default()
+                || unserved(spec.proxy.as_ref(), spec.load_balancer.as_ref()).is_some(),
             retain_on_delete: spec.retain_on_delete.unwrap_or_default(),
         });
     }
     let spec = &snapshot.gateways.get(&gateway.name)?.spec;
     let infrastructure = spec.infrastructure.as_ref();
     let class = snapshot.gateway_classes.get(&Name::new("", spec.gateway_class_name.as_str()));
+    let unclear = class.is_some_and(|class| class_fault(class, snapshot).is_some())
+        || gateway_fault(infrastructure, &gateway.name, snapshot).is_some();
     let of_class = class.and_then(|class| of_class(class, snapshot).ok().flatten());
     let own = of_gateway(infrastructure, &gateway.name, snapshot).ok().flatten();
     let over = own.map(|profile| profile.spec.clone()).unwrap_or_default();
     let under = of_class.map(|profile| profile.spec.clone()).unwrap_or_default();
     Some(FleetSpec {
-        paused: over.paused.or(under.paused).unwrap_or_default(),
+        paused: unclear || over.paused.or(under.paused).unwrap_or_default(),
         retain_on_delete: over.retain_on_delete.or(under.retain_on_delete).unwrap_or_default(),
         proxy: proxy(over.proxy.unwrap_or_default(), under.proxy.unwrap_or_default()),
         load_balancer: load_balancer(

@@ -8,7 +8,7 @@ use fairway_model::GatewayId;
 
 use super::class::Classes;
 use super::{ParentKey, ParentKind};
-use crate::address::{Pools, Wish};
+use crate::address::{Held, Pools, Wish};
 use crate::object::{Kind, Name, ObjectKey, slug};
 use crate::profile::{gateway_fault, unserved};
 use crate::settings::Settings;
@@ -27,6 +27,16 @@ pub(crate) struct GatewayView<'a> {
     pub(crate) ingress_classes: &'a [String],
     /// What keeps the whole Gateway from being served.
     pub(crate) refused: Option<(Reason, String)>,
+    /// Whether it is served all the same: it was before, and what is wrong with it now concerns its proxies alone,
+    /// which stay as they are. A GatewayProfile that somebody deletes takes nobody's traffic away.
+    pub(crate) stands: bool,
+}
+
+impl GatewayView<'_> {
+    /// Whether it is in the model.
+    pub(crate) const fn is_served(&self) -> bool {
+        self.refused.is_none() || self.stands
+    }
 }
 
 /// Says of Gateways whose class does not exist that it does not, where nobody else would.
@@ -64,6 +74,7 @@ pub(crate) fn gateways<'a>(
     snapshot: &'a Snapshot,
     settings: &Settings,
     classes: &Classes,
+    held: &Held,
 ) -> Vec<GatewayView<'a>> {
     let mut views = Vec::new();
     for (name, gateway) in &*snapshot.gateways {
@@ -80,11 +91,14 @@ pub(crate) fn gateways<'a>(
             allowed_listeners: spec.allowed_listeners.as_ref(),
             ingress_classes: &[],
             refused: None,
+            stands: false,
         };
         let parameters = class.refused.clone();
         let parameters = parameters
             .or_else(|| gateway_fault(spec.infrastructure.as_ref(), name, snapshot))
             .map(|why| (Reason::InvalidParameters, why));
+        // Who has an address was served.
+        view.stands = parameters.is_some() && held.contains_key(&view.id);
         view.refused = parameters.or_else(|| unsupported_address(&view, settings));
         views.push(view);
     }
@@ -100,9 +114,12 @@ pub(crate) fn gateways<'a>(
             allowed_listeners: spec.allowed_listeners.as_ref(),
             ingress_classes: &spec.ingress_classes,
             refused: None,
+            stands: false,
         };
         let parameters = unserved(spec.proxy.as_ref(), spec.load_balancer.as_ref())
             .map(|why| (Reason::InvalidParameters, why));
+        // Who has an address was served.
+        view.stands = parameters.is_some() && held.contains_key(&view.id);
         view.refused = parameters.or_else(|| unsupported_address(&view, settings));
         views.push(view);
     }

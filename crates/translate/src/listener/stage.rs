@@ -57,10 +57,10 @@ pub(crate) fn stage(
 ) -> Staged {
     let mut verdicts = Verdicts::new();
     let classes = classes(snapshot, settings, &mut verdicts);
-    let views = gateways(snapshot, settings, &classes);
+    let views = gateways(snapshot, settings, &classes, held);
     let classless = classless(snapshot, settings, &classes);
     verdicts.extend(classless.into_iter().map(|(key, said)| (key, Arc::new(said))));
-    let served: Vec<&GatewayView<'_>> = views.iter().filter(|v| v.refused.is_none()).collect();
+    let served: Vec<&GatewayView<'_>> = views.iter().filter(|v| v.is_served()).collect();
     let given = give(&served, snapshot, settings, held);
     verdicts.extend(given.verdicts);
     let mut staged = Staged {
@@ -132,7 +132,7 @@ fn one(
         let key = owners[owner].key;
         let id = listener_id(key, &judged.name);
         let valid = judged.protocol.is_some() && found[place].0.is_none();
-        let served = valid && view.refused.is_none();
+        let served = valid && view.is_served();
         let conditions = listener_conditions(&judged, &found[place], served, has_address);
         drafts[owner].points.push(staged.stage.points.len());
         drafts[owner].said.listeners.push(ListenerVerdicts {
@@ -297,7 +297,7 @@ fn finish(
 ) {
     let mut attached = 0;
     let sets_drafts = drafts.split_off(1);
-    let accepted = view.refused.is_none();
+    let accepted = view.is_served();
     for mut draft in sets_drafts {
         attached += i32::from(finish_set(&mut draft, view, accepted));
         keep(draft, view, None, staged);
@@ -406,9 +406,12 @@ fn finish_gateway(
         said.say(Reason::ConfigurationChanged, message);
     }
     if let Some((reason, message)) = &view.refused {
-        said.say(*reason, message.as_str());
-        said.say(Reason::ProgrammedInvalid, message.as_str());
-        return;
+        let more = if view.stands { "; its proxies stay as they are, and serve on" } else { "" };
+        said.say(*reason, format!("{message}{more}"));
+        if !view.stands {
+            said.say(Reason::ProgrammedInvalid, message.as_str());
+            return;
+        }
     }
     if valid == 0 && !has_sets && !view.listeners.is_empty() {
         said.say(Reason::ListenersNotValid, not_valid(&invalid));

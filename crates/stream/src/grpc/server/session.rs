@@ -159,8 +159,13 @@ impl Session<'_> {
         if self.in_flight.is_some() || now.sequence == 0 {
             return Ok(());
         }
-        let slice = now.slices.get(self.gateway).cloned().unwrap_or_default();
         let sequence = now.sequence;
+        let Some(slice) = now.slices.get(self.gateway).cloned() else {
+            // A gateway that is not served any more: its class was deleted, or it has gone itself, and its proxies
+            // go with it unless they shall stay. Nobody's traffic is cut off by taking a configuration away.
+            self.serves(sequence);
+            return Ok(());
+        };
         match &self.sent {
             Some(sent) if Arc::ptr_eq(sent, &slice) => {
                 self.serves(sequence);
