@@ -70,7 +70,7 @@ kind: TrafficRoute
 metadata: {{name: teapot, namespace: shop}}
 spec:
   parentRefs: [{{name: web}}]
-  rules: [{{filters: [{{type: DirectResponse, directResponse: {{status: {status}}}}}]}}]
+  rules: [{{filters: [{{type: DirectResponse, directResponse: {{statusCode: {status}}}}}]}}]
 "
     )
 }
