@@ -58,10 +58,13 @@ impl FleetOutcome {
 
     /// Takes back `Programmed` while no proxy takes connections, and says what else is to be known.
     pub(super) fn judge(&self, conditions: &mut Conditions) {
-        if self.ready == 0 {
-            let pending = conditions
-                .get(Condition::Programmed)
-                .is_some_and(|said| said.reason == Reason::ProgrammedPending);
+        let pending = conditions
+            .get(Condition::Programmed)
+            .is_some_and(|said| said.reason == Reason::ProgrammedPending);
+        if pending && self.trouble.is_some() {
+            // Proxies may be ready, and nobody led to them.
+            conditions.replace(Reason::NoResources, self.why());
+        } else if self.ready == 0 {
             if pending || conditions.holds(Condition::Programmed) {
                 conditions.replace(Reason::NoResources, self.why());
             }

@@ -194,8 +194,13 @@ pub(super) async fn work(client: &Client, jobs: Vec<Job>) -> Vec<Outcome> {
 
 async fn one(client: Client, job: Job) -> Outcome {
     let mut outcome = Outcome { fleet: job.fleet, done: Vec::new(), failed: None };
+    // A Service that could not be applied may be somebody else's: its status is not ours to write.
+    let mut not_applied = BTreeSet::new();
     for step in job.steps {
         let place = step.place().clone();
+        if not_applied.contains(&place) {
+            continue;
+        }
         let answer = tokio::time::timeout(PATIENCE, take(&client, step)).await;
         let answer = answer.unwrap_or_else(|_elapsed| {
             Err(failed(&place, "the API server does not answer".to_owned(), false))
@@ -203,7 +208,10 @@ async fn one(client: Client, job: Job) -> Outcome {
         match answer {
             Ok(done) => outcome.done.push(done),
             // What one object lacks does not keep the others from being right.
-            Err(failure) => drop(outcome.failed.get_or_insert(failure)),
+            Err(failure) => {
+                not_applied.insert(status_of(&place));
+                outcome.failed.get_or_insert(failure);
+            }
         }
     }
     outcome

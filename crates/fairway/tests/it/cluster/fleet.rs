@@ -37,6 +37,12 @@ fn somebodys_object_of_the_same_name_stays_theirs() {
     cluster.until("the Gateway to say so", |cluster| programmed(cluster).contains(fault));
     assert_eq!(cluster.get("service/fgw-web", "{.spec.selector.app}"), "somebodys");
     assert_eq!(cluster.get("service/fgw-web", "{.spec.ports[*].port}"), "1234");
+    assert_eq!(cluster.get("service/fgw-web", "{.status.loadBalancer.ingress}"), "");
+    // It is said as long as it is so, also when the proxies are ready.
+    cluster.until("the proxies", |cluster| {
+        cluster.get("fgw/web", "{.status.proxies.summary}") == "2/2"
+    });
+    assert!(programmed(&cluster).contains(fault), "{}", programmed(&cluster));
     cluster.kubectl(&["--namespace=shop", "delete", "service/fgw-web"]);
     cluster.until("the Gateway", |cluster| programmed(cluster).starts_with("True"));
     assert_eq!(cluster.get("service/fgw-web", "{.spec.ports[*].port}"), "80");
