@@ -227,6 +227,12 @@ pub(crate) struct ControllerArgs {
     /// Believe it when most objects of a kind are gone at once, as after a restored backup.
     #[arg(long)]
     pub accept_deletions: bool,
+
+    /// HTTPRoute whose translation fails by a fault of Fairway's own.
+    // For the test that such a fault stays there: what is released has no such switch, not even a hidden one.
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "NS/NAME", hide = true)]
+    pub planted_fault: Option<ObjectName>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

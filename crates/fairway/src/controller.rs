@@ -7,8 +7,10 @@ use fairway_controller::cluster::{Options, run};
 use fairway_controller::drivers::fleet;
 use fairway_controller::leader::{self, election::Terms};
 use fairway_controller::sources::cluster as source;
-use fairway_translate::Settings;
 use fairway_translate::address::{Claiming, Pool};
+#[cfg(debug_assertions)]
+use fairway_translate::{Kind, Name};
+use fairway_translate::{ObjectKey, Settings};
 
 use crate::cli::ControllerArgs;
 use crate::run::signals::Signals;
@@ -35,6 +37,7 @@ pub(crate) async fn controller(args: ControllerArgs) -> anyhow::Result<()> {
 }
 
 fn options(client: kube::Client, args: ControllerArgs) -> Options {
+    let planted_fault = planted_fault(&args);
     let secret_namespaces: BTreeSet<String> = args.secret_namespaces.into_iter().collect();
     Options {
         client,
@@ -42,6 +45,7 @@ fn options(client: kube::Client, args: ControllerArgs) -> Options {
             // In a cluster a class is ours by its object alone, and others may be there too.
             default_classes: BTreeSet::new(),
             alone: false,
+            planted_fault,
             pool: Pool { ranges: args.address_pools, open: false },
             claims: Claiming::On,
             ..Settings::for_files()
@@ -67,4 +71,17 @@ fn options(client: kube::Client, args: ControllerArgs) -> Options {
         admin: args.admin.0,
         health: args.health,
     }
+}
+
+#[cfg(debug_assertions)]
+fn planted_fault(args: &ControllerArgs) -> Option<ObjectKey> {
+    let planted = args.planted_fault.as_ref()?;
+    let name = Name::new(planted.namespace.as_str(), planted.name.as_str());
+    Some(ObjectKey { kind: Kind::HttpRoute, name })
+}
+
+/// What is released fails by itself or not at all.
+#[cfg(not(debug_assertions))]
+const fn planted_fault(_args: &ControllerArgs) -> Option<ObjectKey> {
+    None
 }

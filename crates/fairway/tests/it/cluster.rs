@@ -10,6 +10,8 @@ mod failure;
 mod fleet;
 #[path = "cluster/foreign.rs"]
 mod foreign;
+#[path = "cluster/fuzz.rs"]
+mod fuzz;
 #[path = "cluster/load.rs"]
 mod load;
 #[path = "cluster/process.rs"]

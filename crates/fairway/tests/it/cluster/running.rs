@@ -55,12 +55,17 @@ impl Cluster {
     }
 
     pub(crate) fn start_controller(&mut self) {
+        self.start_controller_with(&[]);
+    }
+
+    pub(crate) fn start_controller_with(&mut self, arguments: &[&str]) {
         let log = File::options().create(true).append(true).open(self.log()).expect("a log");
         let mut command = self.lab.namespace().command(BINARY);
         command
             .args(["controller", "--address-pool", "10.245.0.0/16"])
             .args(["--advertise", "10.244.0.1:7443", "--stream", "10.244.0.1:7443"])
             .args(["--health", "10.244.0.1:8081", "--image", "fairway"])
+            .args(arguments)
             .env("KUBECONFIG", self.lab.kubeconfig())
             .env("RUST_LOG", "info,kube_client=off")
             .stdin(Stdio::null())
