@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use fairway_model::{Model, wire};
 
@@ -106,8 +107,15 @@ fn io_error(action: &'static str, path: &Path, source: io::Error) -> StoreError 
     StoreError::Io { action, path: path.to_owned(), source }
 }
 
-/// Saves models on a thread of its own, so that no change waits for the disk. When models come
-/// faster than the disk takes them, only the newest is written.
+/// How many times as long as it takes to save a model the next one waits at least: the share of a processor
+/// that a stream of changes costs. A model is written as a whole, however little of it has changed.
+const REST: u32 = 20;
+
+/// How long a model waits at most.
+const LONGEST_REST: Duration = Duration::from_secs(5);
+
+/// Saves models on a thread of its own, so that no change waits for the disk. The first one is written at
+/// once; of those that come while it rests from the last one, the newest.
 #[derive(Debug)]
 pub struct Saver {
     models: Option<Sender<Arc<Model>>>,
@@ -127,7 +135,13 @@ impl Saver {
         let folder = store.folder.clone();
         let thread = std::thread::Builder::new()
             .name("last-good".to_owned())
-            .spawn(move || save_newest(&store, &incoming, &report))
+            .spawn(move || {
+                save_newest(&incoming, |model| {
+                    if let Err(error) = store.save(model) {
+                        report(error);
+                    }
+                });
+            })
             .map_err(|source| io_error("starting a thread to save models in", &folder, source))?;
         Ok(Self { models: Some(models), thread: Some(thread) })
     }
@@ -151,15 +165,27 @@ impl Drop for Saver {
     }
 }
 
-fn save_newest(store: &Store, incoming: &Receiver<Arc<Model>>, report: &impl Fn(StoreError)) {
-    while let Ok(mut model) = incoming.recv() {
-        while let Ok(newer) = incoming.try_recv() {
-            model = newer;
-        }
-        if let Err(error) = store.save(&model) {
-            report(error);
-        }
+fn save_newest(incoming: &Receiver<Arc<Model>>, mut save: impl FnMut(&Model)) {
+    let mut next = incoming.recv().ok();
+    while let Some(model) = next {
+        let model = incoming.try_iter().last().unwrap_or(model);
+        let began = Instant::now();
+        save(&model);
+        drop(model);
+        let rest = (began.elapsed() * REST).min(LONGEST_REST);
+        next = newest_within(incoming, rest).or_else(|| incoming.recv().ok());
     }
+}
+
+/// Gives the newest model that comes within a while, which is over when no more can come. All are taken out at
+/// once, so that none is kept that is not served any more.
+fn newest_within(incoming: &Receiver<Arc<Model>>, rest: Duration) -> Option<Arc<Model>> {
+    let until = Instant::now() + rest;
+    let mut newest = None;
+    while let Ok(model) = incoming.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        newest = Some(model);
+    }
+    newest
 }
 
 #[cfg(test)]
@@ -211,5 +237,33 @@ mod tests {
         }
         drop(saver);
         assert_eq!(store.load().expect("readable"), Some(model("gateway-49")));
+    }
+
+    #[test]
+    fn a_stream_of_models_is_not_written_one_by_one() {
+        let took = Duration::from_millis(5);
+        let (models, incoming) = mpsc::channel();
+        let began = Instant::now();
+        let saving = std::thread::spawn(move || {
+            let mut saved = Vec::new();
+            save_newest(&incoming, |model| {
+                saved.push(model.clone());
+                std::thread::sleep(took);
+            });
+            saved
+        });
+        for number in 0..100 {
+            models.send(Arc::new(model(&format!("gateway-{number}")))).expect("it listens");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        drop(models);
+        let saved = saving.join().expect("it ends");
+        let most = 2 + began.elapsed().as_millis() / (took * REST).as_millis();
+        assert!(
+            u128::try_from(saved.len()).is_ok_and(|saved| saved <= most),
+            "{} of at most {most}",
+            saved.len()
+        );
+        assert_eq!(saved.last(), Some(&model("gateway-99")));
     }
 }
