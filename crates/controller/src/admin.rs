@@ -4,6 +4,7 @@
 //! It serves a [`View`] that the loop replaces at each change, so a slow reader never holds the loop.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -41,7 +42,34 @@ pub struct View {
     /// What the files mean; absent while they cannot be read.
     pub plan: Option<Arc<Plan>>,
     /// How things stand.
-    pub run: Arc<RunView>,
+    pub run: Run,
+}
+
+/// How things stand, put together when somebody asks: with ten thousand routes that takes its time.
+#[derive(Clone)]
+pub struct Run(Arc<dyn Fn() -> RunView + Send + Sync>);
+
+impl Run {
+    /// Takes what puts it together.
+    pub fn new(view: impl Fn() -> RunView + Send + Sync + 'static) -> Self {
+        Self(Arc::new(view))
+    }
+
+    fn view(&self) -> RunView {
+        (self.0)()
+    }
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self::new(RunView::default)
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").finish_non_exhaustive()
+    }
 }
 
 /// Gives the metrics in Prometheus' text form; called at each scrape.
@@ -130,9 +158,9 @@ impl Admin {
                 let plan = self.view().plan;
                 json(&plan.map(|plan| view::verdicts_json(&plan.verdicts)).unwrap_or_default())
             }
-            "/api/statuses" => json(&view::statuses_json(&self.view().run.statuses)),
-            "/api/problems" => json(&json!(self.view().run.problems)),
-            "/api/gateways" => json(&json!(*self.view().run)),
+            "/api/statuses" => json(&view::statuses_json(&self.view().run.view().statuses)),
+            "/api/problems" => json(&json!(self.view().run.view().problems)),
+            "/api/gateways" => json(&json!(self.view().run.view())),
             other => text(StatusCode::NOT_FOUND, format!("{other} is not here\n{INDEX}")),
         }
     }

@@ -9,7 +9,7 @@ mod shown;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fairway_model::delta::diff;
@@ -17,7 +17,7 @@ use fairway_model::{GatewayId, Model};
 use fairway_stream::grpc::Identity;
 use fairway_stream::grpc::server::Server;
 use fairway_translate::address::Claiming;
-use fairway_translate::status::{Statuses, current, remembered, render};
+use fairway_translate::status::{Account, News, Standing, current, remembered};
 use fairway_translate::{Held, Kind, Name, Plan, Snapshot, translate};
 use kube::Client;
 use tokio::net::TcpListener;
@@ -119,6 +119,7 @@ struct Running {
     plan: Option<Arc<Plan>>,
     model: Arc<Model>,
     progress: Progress,
+    account: Arc<Mutex<Account>>,
     sequence: u64,
     /// When statuses are written though the proxies have not answered.
     due: Option<Instant>,
@@ -165,6 +166,7 @@ impl Running {
             plan: None,
             model: Arc::default(),
             progress: Progress::default(),
+            account: Arc::default(),
             sequence: 0,
             due: None,
             took: Duration::ZERO,
@@ -308,20 +310,27 @@ impl Running {
     fn settle(&mut self) {
         self.due = None;
         let Some(plan) = self.plan.clone() else { return };
-        self.progress.forget_others(&plan.verdicts);
         self.progress.outcomes.fleets.clone_from(&self.operator.facts());
-        let mut before = current(&self.snapshot);
-        self.writer.overlay(&mut before, &self.snapshot);
-        let now = jiff::Timestamp::now();
-        let settings = &self.options.translate;
-        let statuses = render(&plan, settings, &self.progress.outcomes, &before, now);
-        self.writer.write(&statuses, &before, &self.snapshot);
-        let statuses = Arc::new(statuses);
-        self.reporter.follow(&before, &statuses, &self.snapshot);
-        self.show(&plan, &statuses);
+        let live = self.progress.take_touched();
+        let news = News { live, written: self.writer.news(&self.snapshot) };
+        let standing = Standing {
+            snapshot: &self.snapshot,
+            plan: &plan,
+            settings: &self.options.translate,
+            outcomes: &self.progress.outcomes,
+        };
+        let changes = locked(&self.account).follow(&standing, news, jiff::Timestamp::now());
+        for change in &changes {
+            if !plan.verdicts.contains_key(&change.key) {
+                self.progress.forget(&change.key);
+            }
+        }
+        self.writer.write(&changes, &self.snapshot);
+        self.reporter.follow(&changes, &self.snapshot);
+        self.show(&plan);
     }
 
-    fn show(&mut self, plan: &Arc<Plan>, statuses: &Arc<Statuses>) {
+    fn show(&mut self, plan: &Arc<Plan>) {
         let counts = self.writer.counts();
         metrics::update(&self.figures, |figures| figures.status_writes = counts.written);
         self.counted.settled(plan, counts);
@@ -329,7 +338,7 @@ impl Running {
             plan,
             model: &self.model,
             outcomes: &self.progress.outcomes,
-            statuses,
+            account: &self.account,
             took: self.took,
         });
     }
@@ -340,7 +349,9 @@ impl Running {
         self.identities.set_leading(leading);
         self.operator.set_leading(leading);
         self.claimer.set_leading(leading);
-        self.writer.set_leading(leading);
+        if self.writer.set_leading(leading) {
+            *locked(&self.account) = Account::default();
+        }
         self.reporter.set_leading(leading);
         self.role.set_leading(leading);
         self.counted.leads(leading);
@@ -448,6 +459,11 @@ async fn changed<T>(watched: &mut watch::Receiver<T>) {
     if watched.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+fn locked(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
+    // Whoever panicked with the lock held was the admin endpoint, which only reads.
+    account.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for a moment; for ever when there is none.

@@ -7,7 +7,7 @@ mod words;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fairway_translate::status::Statuses;
+use fairway_translate::status::{Change, Statuses};
 use fairway_translate::{ObjectKey, Snapshot};
 use jiff::Timestamp;
 use kube::Client;
@@ -36,8 +36,8 @@ pub struct Reporter {
     queue: mpsc::Sender<Value>,
     task: JoinHandle<()>,
     leading: bool,
-    /// What all statuses were when the leader was last asked; nothing is told twice.
-    known: Option<Arc<Statuses>>,
+    /// Whether it has told since it leads: what was to be said before counts as told from then on.
+    begun: bool,
     limit: Limit,
     told: u64,
 }
@@ -59,7 +59,7 @@ impl Reporter {
             queue,
             task: tokio::spawn(write(client, incoming)),
             leading: false,
-            known: None,
+            begun: false,
             limit: Limit::default(),
             told: 0,
         }
@@ -70,17 +70,24 @@ impl Reporter {
         self.leading = leading;
     }
 
-    /// Takes in what all statuses are to be, and tells what is new. `shown` is what the cluster shows: it counts
-    /// as told when this replica begins to lead, so that a restart repeats nothing.
-    pub fn follow(&mut self, shown: &Statuses, wanted: &Arc<Statuses>, snapshot: &Snapshot) {
+    /// Takes in what statuses are to be, and tells what is new. What the cluster shows counts as told when this
+    /// replica begins to lead, so that a restart repeats nothing; it has to be told of all objects then.
+    pub fn follow(&mut self, changes: &[Change], snapshot: &Snapshot) {
         if !self.leading {
-            // Who begins to lead goes on from what the cluster shows, which is what the last leader told.
-            self.known = None;
+            self.begun = false;
             return;
         }
-        let before = self.known.replace(Arc::clone(wanted));
+        let begun = std::mem::replace(&mut self.begun, true);
+        let told = |change: &Change| {
+            let known = if begun { &change.earlier } else { &change.shown };
+            Some((change.key.clone(), Arc::clone(known.as_ref()?)))
+        };
+        let before: Statuses = changes.iter().filter_map(told).collect();
+        let after =
+            |change: &Change| Some((change.key.clone(), Arc::clone(change.wanted.as_ref()?)));
+        let after: Statuses = changes.iter().filter_map(after).collect();
         let now = Instant::now();
-        for happening in what_to_say(before.as_deref().unwrap_or(shown), wanted, &self.controller) {
+        for happening in what_to_say(&before, &after, &self.controller) {
             if !self.limit.allows(&happening, now) {
                 continue;
             }

@@ -18,7 +18,7 @@ use fairway_translate::status::{Statuses, current, render};
 use fairway_translate::{Held, Plan, translate};
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, Admin, View};
+use crate::admin::{self, Admin, Run, View};
 use crate::drivers::embedded::{self, Embedded, Listeners, StartError};
 use crate::metrics::{self, Figures};
 use crate::sources::admission::Schemas;
@@ -305,7 +305,10 @@ impl Running {
                 ready: self.progress.is_served() || self.last_good,
                 model: Arc::clone(&self.model),
                 plan: self.plan.clone(),
-                run: Arc::clone(&shown),
+                run: {
+                    let shown = Arc::clone(&shown);
+                    Run::new(move || RunView::clone(&shown))
+                },
             });
         }
         (self.report)(&shown);

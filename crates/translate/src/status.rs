@@ -17,15 +17,18 @@ use fairway_model::{ListenerId, RouteId};
 use crate::object::{Kind, ObjectKey, slug};
 use crate::plan::Plan;
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
 use crate::verdict::{
     Condition, Conditions, ListenerVerdicts, ObjectVerdicts, ParentVerdicts, Reason,
 };
 
+mod account;
+mod carried;
 mod conditions;
 mod fleet;
 mod remembered;
 
+pub use self::account::{Account, Change, News, Standing};
+pub use self::carried::current;
 use self::conditions::Stamp;
 pub use self::fleet::{FleetOutcome, PodOutcome};
 use self::remembered::live_message;
@@ -102,37 +105,6 @@ impl Status {
 /// Statuses by object.
 pub type Statuses = BTreeMap<ObjectKey, Arc<Status>>;
 
-/// Gives the statuses that the objects of a snapshot carry.
-#[must_use]
-pub fn current(snapshot: &Snapshot) -> Statuses {
-    macro_rules! collect {
-        ($all:ident: $($table:ident $kind:ident $variant:ident,)+) => {$(
-            $all.extend(snapshot.$table.iter().filter_map(|(name, object)| {
-                let key = ObjectKey { kind: Kind::$kind, name: name.clone() };
-                Some((key, Arc::new(Status::$variant(object.status.clone()?))))
-            }));
-        )+};
-    }
-    let mut all = Statuses::new();
-    collect! {
-        all:
-        gateway_classes GatewayClass Class,
-        gateways Gateway Gateway,
-        fairway_gateways FairwayGateway Gateway,
-        listener_sets ListenerSet ListenerSet,
-        http_routes HttpRoute Route,
-        grpc_routes GrpcRoute Route,
-        tls_routes TlsRoute Route,
-        tcp_routes TcpRoute Route,
-        udp_routes UdpRoute Route,
-        traffic_routes TrafficRoute Route,
-        backend_tls_policies BackendTlsPolicy Policy,
-        ingresses Ingress Ingress,
-        address_pools AddressPool Pool,
-    }
-    all
-}
-
 /// Says what every status must be. `current` is what the statuses are now (see [`current`]); objects that
 /// nothing is said about any more get a status without our entries. Where nothing differs, the result
 /// holds the `Arc` of `current`.
@@ -144,7 +116,7 @@ pub fn render(
     current: &Statuses,
     now: jiff::Timestamp,
 ) -> Statuses {
-    let pen = Pen { settings, outcomes, now: Time(now).whole_seconds() };
+    let pen = Pen::new(settings, outcomes, now);
     let mut all = Vec::with_capacity(plan.verdicts.len());
     // Both maps are walked in step, since searching one for each entry of the other costs more than
     // all the rest.
@@ -159,12 +131,7 @@ pub fn render(
             withdraw(&mut all, silent);
         }
         let before = rest.next_if(|(known, _)| *known == key).map(|(_, before)| before);
-        let status = match before {
-            // Most routes say what they said: that is seen without writing it down again.
-            Some(before) if pen.is_written(key, said, before) => Arc::clone(before),
-            Some(_) | None => keep(pen.status(key, said, before.map(|b| &**b)), before),
-        };
-        all.push((key.clone(), status));
+        all.push((key.clone(), pen.put(key, said, before)));
     }
     for silent in rest {
         withdraw(&mut all, silent);
@@ -185,7 +152,25 @@ struct Pen<'a> {
     now: Time,
 }
 
-impl Pen<'_> {
+impl<'a> Pen<'a> {
+    fn new(settings: &'a Settings, outcomes: &'a Outcomes, now: jiff::Timestamp) -> Self {
+        Self { settings, outcomes, now: Time(now).whole_seconds() }
+    }
+
+    /// Gives what is said about an object as its status; that before, where nothing differs.
+    fn put(
+        &self,
+        key: &ObjectKey,
+        said: &ObjectVerdicts,
+        before: Option<&Arc<Status>>,
+    ) -> Arc<Status> {
+        match before {
+            // Most routes say what they said: that is seen without writing it down again.
+            Some(before) if self.is_written(key, said, before) => Arc::clone(before),
+            Some(_) | None => keep(self.status(key, said, before.map(|b| &**b)), before),
+        }
+    }
+
     fn status(&self, key: &ObjectKey, said: &ObjectVerdicts, before: Option<&Status>) -> Status {
         match key.kind {
             Kind::GatewayClass => self.class(said, before),

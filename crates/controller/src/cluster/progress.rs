@@ -12,7 +12,6 @@ use fairway_model::{Delta, GatewayId, ListenerId, Model};
 use fairway_stream::Resource;
 use fairway_stream::grpc::server::ProxyState;
 use fairway_translate::status::{ListenerOutcome, Live, Outcomes};
-use fairway_translate::verdict::Verdicts;
 use fairway_translate::{Kind, Name, ObjectKey};
 
 use crate::view;
@@ -25,6 +24,8 @@ pub(super) struct Progress {
     /// The greatest sequence that every connected proxy of a gateway serves; absent without proxies.
     served: BTreeMap<GatewayId, u64>,
     reachable: Reachable,
+    /// Routes that came to be live since it was last asked.
+    touched: BTreeSet<ObjectKey>,
 }
 
 /// Ports of proxies that clients get to: those for which a fleet's Service has a ready endpoint. A proxy may
@@ -100,10 +101,15 @@ impl Progress {
         self.served.values().all(|served| *served >= sequence)
     }
 
-    /// Forgets routes that are gone.
-    pub(super) fn forget_others(&mut self, verdicts: &Verdicts) {
-        self.outcomes.live.retain(|key, _| verdicts.contains_key(key));
-        self.pending.retain(|key, _| verdicts.contains_key(key));
+    /// Forgets a route that is gone.
+    pub(super) fn forget(&mut self, key: &ObjectKey) {
+        self.outcomes.live.remove(key);
+        self.pending.remove(key);
+    }
+
+    /// Gives the routes that came to be live since it was last asked.
+    pub(super) fn take_touched(&mut self) -> BTreeSet<ObjectKey> {
+        std::mem::take(&mut self.touched)
     }
 
     fn confirm(&mut self) -> Vec<Duration> {
@@ -126,6 +132,7 @@ impl Progress {
             let elapsed = pending.noticed.elapsed();
             let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
             let live = Live { generation: pending.generation, milliseconds };
+            self.touched.insert(key.clone());
             self.outcomes.live.insert(key, live);
             took.push(elapsed);
         }

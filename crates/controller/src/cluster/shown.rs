@@ -1,14 +1,14 @@
 //! What the admin endpoint shows of a run on a cluster.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fairway_model::Model;
 use fairway_translate::Plan;
-use fairway_translate::status::{ListenerOutcome, Outcomes, Statuses};
+use fairway_translate::status::{Account, ListenerOutcome, Outcomes};
 
-use crate::admin::{Admin, View};
+use crate::admin::{Admin, Run, View};
 use crate::view::{self, Bound, BoundListener, RunView};
 
 /// The admin endpoint's view, brought up to date after each change.
@@ -22,7 +22,7 @@ pub(super) struct State<'a> {
     pub(super) plan: &'a Arc<Plan>,
     pub(super) model: &'a Arc<Model>,
     pub(super) outcomes: &'a Outcomes,
-    pub(super) statuses: &'a Arc<Statuses>,
+    pub(super) account: &'a Arc<Mutex<Account>>,
     pub(super) took: Duration,
 }
 
@@ -33,21 +33,27 @@ impl Shown {
 
     pub(super) fn show(&mut self, state: &State<'_>) {
         self.sequence += 1;
-        let verdicts = &state.plan.verdicts;
-        let run = RunView {
-            sequence: self.sequence,
-            took: state.took,
-            gateways: view::gateways(verdicts, state.model, &bound(state.outcomes)),
-            routes: view::routes(verdicts),
+        let (sequence, took, bound) = (self.sequence, state.took, bound(state.outcomes));
+        let (plan, model) = (Arc::clone(state.plan), Arc::clone(state.model));
+        let account = Arc::clone(state.account);
+        let run = move || RunView {
+            sequence,
+            took,
+            gateways: view::gateways(&plan.verdicts, &model, &bound),
+            routes: view::routes(&plan.verdicts),
             problems: Vec::new(),
             last_good: false,
-            statuses: Arc::clone(state.statuses),
+            statuses: {
+                // Whoever panicked with the lock held left whole statuses.
+                let account = account.lock().unwrap_or_else(PoisonError::into_inner);
+                Arc::new(account.wanted().clone())
+            },
         };
         self.admin.show(View {
             ready: true,
             model: Arc::clone(state.model),
             plan: Some(Arc::clone(state.plan)),
-            run: Arc::new(run),
+            run: Run::new(run),
         });
     }
 }

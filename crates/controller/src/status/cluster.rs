@@ -6,7 +6,7 @@ mod queue;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use fairway_translate::status::Statuses;
+use fairway_translate::status::{Change, Status};
 use fairway_translate::{ObjectKey, Snapshot};
 use kube::Client;
 use serde_json::{Value, json};
@@ -70,32 +70,34 @@ impl Writer {
         Self { shared, task }
     }
 
-    /// Puts what was written, and is not seen yet, over the statuses that a snapshot shows: a condition that is
-    /// rendered from it keeps its time.
-    pub fn overlay(&self, shown: &mut Statuses, snapshot: &Snapshot) {
-        self.shared.locked(|state| state.queue.overlay(shown, snapshot));
+    /// Gives what was written and is not seen in a snapshot yet, as far as that is new since it was last asked: a
+    /// condition that is rendered from it keeps its time. Without a status, what the snapshot shows counts again.
+    #[must_use]
+    pub fn news(&self, snapshot: &Snapshot) -> Vec<(ObjectKey, Option<Arc<Status>>)> {
+        self.shared.locked(|state| state.queue.news(snapshot))
     }
 
-    /// Says what all statuses shall be from now on. `shown` is what they are, after [`Writer::overlay`].
-    pub fn write(&self, wanted: &Statuses, shown: &Statuses, snapshot: &Snapshot) {
+    /// Says what the statuses of these objects shall be from now on.
+    pub fn write(&self, changes: &[Change], snapshot: &Snapshot) {
         let now = Instant::now();
         self.shared.locked(|state| {
             if state.leading {
-                state.queue.want(wanted, shown, snapshot, now);
+                state.queue.want(changes, snapshot, now);
             }
         });
         self.shared.news.notify_one();
     }
 
-    /// Says whether this replica writes.
-    pub fn set_leading(&self, leading: bool) {
-        self.shared.locked(|state| {
+    /// Says whether this replica writes. Gives whether that is new: who begins has to be told of all objects.
+    pub fn set_leading(&self, leading: bool) -> bool {
+        let news = self.shared.locked(|state| {
             if state.leading && !leading {
                 state.queue.clear();
             }
-            state.leading = leading;
+            std::mem::replace(&mut state.leading, leading) != leading
         });
         self.shared.news.notify_one();
+        news
     }
 
     /// Gives how many writes there were.
@@ -122,7 +124,9 @@ async fn work(client: Client, shared: Arc<Shared>) {
             let Some(job) = shared.locked(next) else { break };
             under_way.spawn(write(client.clone(), job));
         }
-        let due = shared.locked(|state| state.queue.due()).filter(|_| under_way.len() < AT_ONCE);
+        // With as many under way as may be, the next one waits for one of them, whenever it is due.
+        let free = under_way.len() < AT_ONCE;
+        let due = free.then(|| shared.locked(|state| state.queue.due())).flatten();
         tokio::select! {
             () = shared.news.notified() => {}
             () = moment(due) => {}

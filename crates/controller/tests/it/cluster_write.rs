@@ -1,6 +1,6 @@
 //! What is written to a cluster, against a scripted API server: statuses and events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use fairway_api::reference::ParentReference;
 use fairway_api::status::{RouteParentStatus, RouteStatus};
 use fairway_controller::events::Reporter;
 use fairway_controller::status::cluster::Writer;
-use fairway_translate::status::{Status, Statuses, current};
+use fairway_translate::status::{Change, Status, Statuses, current};
 use fairway_translate::{Kind, Name, ObjectKey, Snapshot};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -165,11 +165,50 @@ fn statuses(names: impl IntoIterator<Item = impl AsRef<str>>, gateways: &[&str])
     names.into_iter().map(|name| (key(name.as_ref()), Arc::clone(&route))).collect()
 }
 
-/// What the loop does at each change.
-fn settle(writer: &Writer, wanted: &Statuses, snapshot: &Snapshot) {
-    let mut shown = current(snapshot);
-    writer.overlay(&mut shown, snapshot);
-    writer.write(wanted, &shown, snapshot);
+/// Pairs what statuses are, were to be, and shall be, of every object in any of them.
+fn changes(shown: &Statuses, earlier: &Statuses, wanted: &Statuses) -> Vec<Change> {
+    let keys: BTreeSet<&ObjectKey> =
+        [shown, earlier, wanted].into_iter().flat_map(BTreeMap::keys).collect();
+    let change = |key: &ObjectKey| Change {
+        key: key.clone(),
+        shown: shown.get(key).cloned(),
+        earlier: earlier.get(key).cloned(),
+        wanted: wanted.get(key).cloned(),
+    };
+    keys.into_iter().map(change).collect()
+}
+
+/// A writer, and what the loop keeps beside it.
+struct Settling {
+    writer: Writer,
+    written: Statuses,
+}
+
+impl Settling {
+    fn start(client: kube::Client) -> Self {
+        Self { writer: Writer::start(client), written: Statuses::new() }
+    }
+
+    /// What the loop does at each change.
+    fn settle(&mut self, wanted: &Statuses, snapshot: &Snapshot) {
+        for (key, status) in self.writer.news(snapshot) {
+            match status {
+                Some(status) => self.written.insert(key, status),
+                None => self.written.remove(&key),
+            };
+        }
+        let mut shown = current(snapshot);
+        shown.extend(self.written.clone());
+        self.writer.write(&changes(&shown, &Statuses::new(), wanted), snapshot);
+    }
+}
+
+impl std::ops::Deref for Settling {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        &self.writer
+    }
 }
 
 async fn until(what: &str, mut there: impl FnMut() -> bool) {
@@ -184,12 +223,12 @@ async fn until(what: &str, mut there: impl FnMut() -> bool) {
 async fn nothing_is_written_by_who_does_not_lead() {
     let (api, client) = Api::start().await;
     api.world(|world| world.objects.insert(path("cart"), (7, Value::Null)));
-    let writer = Writer::start(client);
+    let mut writer = Settling::start(client);
     let snapshot = snapshot([("cart", 7)]);
-    settle(&writer, &statuses(["cart"], &["web"]), &snapshot);
+    writer.settle(&statuses(["cart"], &["web"]), &snapshot);
     assert_eq!(writer.counts().queued, 0);
     writer.set_leading(true);
-    settle(&writer, &statuses(["cart"], &["web"]), &snapshot);
+    writer.settle(&statuses(["cart"], &["web"]), &snapshot);
     until("the write", || writer.counts().written == 1).await;
     assert_eq!(api.world(|world| world.answers.clone()), [(path("cart"), 200)]);
 }
@@ -200,18 +239,18 @@ async fn what_somebody_else_wrote_meanwhile_is_not_written_over() {
     let theirs = json!({"parents": [parent("example.com/other", "other")]});
     // The watch has not brought version 8 yet.
     api.world(|world| world.objects.insert(path("cart"), (8, theirs.clone())));
-    let writer = Writer::start(client);
+    let mut writer = Settling::start(client);
     writer.set_leading(true);
-    settle(&writer, &statuses(["cart"], &["web"]), &snapshot([("cart", 7)]));
+    writer.settle(&statuses(["cart"], &["web"]), &snapshot([("cart", 7)]));
     until("the conflict", || writer.counts().conflicts == 1).await;
     assert_eq!(api.world(|world| world.objects[&path("cart")].clone()), (8, theirs));
     // The same snapshot again: it would be refused again.
-    settle(&writer, &statuses(["cart"], &["web"]), &snapshot([("cart", 7)]));
+    writer.settle(&statuses(["cart"], &["web"]), &snapshot([("cart", 7)]));
     assert_eq!(writer.counts().queued, 0);
     let both =
         RouteStatus { parents: vec![parent("example.com/other", "other"), parent(OURS, "web")] };
     let wanted = Statuses::from([(key("cart"), Arc::new(Status::Route(both)))]);
-    settle(&writer, &wanted, &snapshot([("cart", 8)]));
+    writer.settle(&wanted, &snapshot([("cart", 8)]));
     until("the write", || writer.counts().written == 1).await;
     let parents = api.world(|world| world.objects[&path("cart")].1["parents"].clone());
     assert_eq!(parents.as_array().map(Vec::len), Some(2));
@@ -227,10 +266,10 @@ async fn who_is_gone_or_refused_does_not_hold_the_others() {
         world.refuse.insert(path("denied"), (403, u32::MAX));
         world.refuse.insert(path("broken"), (500, 1));
     });
-    let writer = Writer::start(client);
+    let mut writer = Settling::start(client);
     writer.set_leading(true);
     let all = ["broken", "denied", "gone", "good"];
-    settle(&writer, &statuses(all, &["web"]), &snapshot(all.map(|name| (name, 7))));
+    writer.settle(&statuses(all, &["web"]), &snapshot(all.map(|name| (name, 7))));
     let written = |name: &str| api.world(|world| world.answers.contains(&(path(name), 200)));
     until("the good one", || written("good")).await;
     until("the second try of the broken one", || written("broken")).await;
@@ -249,7 +288,7 @@ async fn a_thousand_objects_are_written_twice_at_most_though_everything_is_slow(
         world.slow = Duration::from_millis(5);
         world.objects.extend(names.iter().map(|name| (path(name), (7, Value::Null))));
     });
-    let writer = Writer::start(client);
+    let mut writer = Settling::start(client);
     writer.set_leading(true);
     let names = || names.iter().map(String::as_str);
     // The watch shows none of our writes, while what is wanted changes again and again.
@@ -257,7 +296,7 @@ async fn a_thousand_objects_are_written_twice_at_most_though_everything_is_slow(
     let gateways = ["a", "b", "c", "d", "e"];
     for nth in 1..=gateways.len() {
         let some: Vec<&str> = gateways.into_iter().take(nth).collect();
-        settle(&writer, &statuses(names(), &some), &snapshot);
+        writer.settle(&statuses(names(), &some), &snapshot);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     until("an empty queue", || writer.counts().queued == 0).await;
@@ -276,16 +315,22 @@ async fn events_are_told_once_by_the_leader_alone() {
     let (api, client) = Api::start().await;
     let mut reporter = Reporter::start(client, OURS, "fairway-controller-1");
     let snapshot = snapshot([("cart", 7)]);
-    let (shown, wanted) = (current(&snapshot), Arc::new(statuses(["cart"], &["web"])));
-    reporter.follow(&shown, &wanted, &snapshot);
+    let (shown, none) = (current(&snapshot), Statuses::new());
+    let wanted = statuses(["cart"], &["web"]);
+    let mut follow = |earlier: &Statuses, wanted: &Statuses| {
+        reporter.follow(&changes(&shown, earlier, wanted), &snapshot);
+    };
+    follow(&none, &wanted);
     reporter.set_leading(true);
-    reporter.follow(&shown, &wanted, &snapshot);
-    reporter.follow(&shown, &wanted, &snapshot);
+    let mut follow = |earlier: &Statuses, wanted: &Statuses| {
+        reporter.follow(&changes(&shown, earlier, wanted), &snapshot);
+    };
+    follow(&none, &wanted);
+    follow(&wanted, &wanted);
     // Mended and broken again: told once more only after a while.
-    reporter.follow(&shown, &Arc::default(), &snapshot);
-    reporter.follow(&shown, &wanted, &snapshot);
-    let second = Arc::new(statuses(["cart"], &["web", "edge"]));
-    reporter.follow(&shown, &second, &snapshot);
+    follow(&wanted, &none);
+    follow(&none, &wanted);
+    follow(&wanted, &statuses(["cart"], &["web", "edge"]));
     until("two events", || api.world(|world| world.events.len() >= 2)).await;
     let events = api.world(|world| world.events.clone());
     assert_eq!(events.len(), 2, "{events:?}");

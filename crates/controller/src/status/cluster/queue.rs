@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fairway_translate::status::{Status, Statuses};
+use fairway_translate::status::{Change, Status};
 use fairway_translate::{ObjectKey, Snapshot};
 
 /// How soon after a write the next one of the same object may be made at once.
@@ -65,50 +65,52 @@ pub(super) struct Queue {
     failures: BTreeMap<ObjectKey, u32>,
     /// Versions that a write was refused for: nothing is written until another one is seen.
     conflicts: BTreeMap<ObjectKey, String>,
+    /// Objects of which something else is unseen than when it was last asked.
+    touched: BTreeSet<ObjectKey>,
 }
 
 impl Queue {
-    /// Puts what was written, and is not seen yet, over what a snapshot shows.
-    pub(super) fn overlay(&mut self, shown: &mut Statuses, snapshot: &Snapshot) {
+    /// Gives what was written and is not seen in a snapshot yet, as far as that is new; without a status, what the
+    /// snapshot shows counts again.
+    pub(super) fn news(&mut self, snapshot: &Snapshot) -> Vec<(ObjectKey, Option<Arc<Status>>)> {
+        let touched = &mut self.touched;
         self.unseen.retain(|key, written| {
             let version = snapshot.metadata(key).and_then(|meta| meta.resource_version.as_deref());
             let unseen = version == Some(written.from.as_str());
-            if unseen {
-                shown.insert(key.clone(), Arc::clone(&written.status));
+            if !unseen {
+                touched.insert(key.clone());
             }
             unseen
         });
+        let unseen = |key: ObjectKey| {
+            let status = self.unseen.get(&key).map(|written| Arc::clone(&written.status));
+            (key, status)
+        };
+        std::mem::take(&mut self.touched).into_iter().map(unseen).collect()
     }
 
-    /// Takes in what all statuses shall be; `shown` is what they are, after [`Queue::overlay`].
-    pub(super) fn want(
-        &mut self,
-        all: &Statuses,
-        shown: &Statuses,
-        snapshot: &Snapshot,
-        now: Instant,
-    ) {
-        let mut before = std::mem::take(&mut self.wanted);
-        for (key, status) in all {
-            if shown.get(key).is_some_and(|shown| Arc::ptr_eq(shown, status) || shown == status) {
+    /// Takes in what the statuses of these objects shall be; those of others stay as they were to be.
+    pub(super) fn want(&mut self, changes: &[Change], snapshot: &Snapshot, now: Instant) {
+        for Change { key, shown, wanted, earlier: _ } in changes {
+            let before = self.wanted.remove(key);
+            if !snapshot.contains(key) {
+                self.forget(key);
                 continue;
             }
+            let Some(status) = wanted.as_ref().filter(|wanted| shown.as_ref() != Some(wanted))
+            else {
+                continue;
+            };
             let Some(version) = self.version(key, snapshot) else { continue };
             if self.conflicts.get(key).is_some_and(|refused| *refused == version) {
                 continue;
             }
-            let known = before.remove(key);
-            let wanted = match known {
+            let wanted = match before {
                 Some(known) if known.status == *status => Wanted { version, ..known },
                 Some(known) => self.scheduled(key, status, version, known.first, now),
                 None => self.scheduled(key, status, version, now, now),
             };
             self.wanted.insert(key.clone(), wanted);
-        }
-        let gone: BTreeSet<ObjectKey> =
-            self.last.keys().filter(|key| !snapshot.contains(key)).cloned().collect();
-        for key in gone {
-            self.forget(&key);
         }
     }
 
@@ -185,10 +187,12 @@ impl Queue {
                     };
                     let written = Written { from, to: version, status: job.status };
                     self.unseen.insert(key.clone(), written);
+                    self.touched.insert(key.clone());
                 }
             }
             Done::Conflict => {
                 self.unseen.remove(key);
+                self.touched.insert(key.clone());
                 self.conflicts.insert(key.clone(), job.version);
             }
             Done::Gone => self.forget(key),
@@ -209,7 +213,9 @@ impl Queue {
 
     fn forget(&mut self, key: &ObjectKey) {
         self.wanted.remove(key);
-        self.unseen.remove(key);
+        if self.unseen.remove(key).is_some() {
+            self.touched.insert(key.clone());
+        }
         self.last.remove(key);
         self.failures.remove(key);
         self.conflicts.remove(key);
@@ -227,6 +233,7 @@ mod tests {
     use fairway_api::kind::decode;
     use fairway_api::reference::ParentReference;
     use fairway_api::status::{RouteParentStatus, RouteStatus};
+    use fairway_translate::status::Statuses;
     use fairway_translate::{Kind, Name};
     use serde_json::json;
 
@@ -253,22 +260,45 @@ mod tests {
         Statuses::from([(key(), Arc::new(Status::Route(RouteStatus { parents })))])
     }
 
+    /// What a snapshot shows, with what was written over it.
+    #[derive(Default)]
+    struct Shown(Statuses);
+
+    impl Shown {
+        fn want(&mut self, queue: &mut Queue, wanted: &Statuses, version: &str, now: Instant) {
+            let snapshot = snapshot(version);
+            for (key, status) in queue.news(&snapshot) {
+                match status {
+                    Some(status) => self.0.insert(key, status),
+                    None => self.0.remove(&key),
+                };
+            }
+            let change = |(key, status): (&ObjectKey, &Arc<Status>)| Change {
+                key: key.clone(),
+                shown: self.0.get(key).cloned(),
+                earlier: None,
+                wanted: Some(Arc::clone(status)),
+            };
+            let changes: Vec<Change> = wanted.iter().map(change).collect();
+            queue.want(&changes, &snapshot, now);
+        }
+    }
+
     #[test]
     fn a_status_is_written_once_though_the_watch_is_late() {
         let mut queue = Queue::default();
         let now = Instant::now();
-        let mut shown = Statuses::new();
-        queue.want(&statuses(1), &shown, &snapshot("7"), now);
+        let mut shown = Shown::default();
+        shown.want(&mut queue, &statuses(1), "7", now);
         let job = queue.next(now).expect("a job");
         assert_eq!(job.version, "7");
         assert_eq!(queue.next(now), None, "it is on its way");
         queue.done(&key(), Done::Written("8".to_owned()), now);
         // The snapshot is still the old one.
-        queue.overlay(&mut shown, &snapshot("7"));
-        queue.want(&statuses(1), &shown, &snapshot("7"), now);
+        shown.want(&mut queue, &statuses(1), "7", now);
         assert_eq!(queue.next(now + LONGEST), None);
         // Another status is written on top of what we wrote.
-        queue.want(&statuses(2), &shown, &snapshot("7"), now);
+        shown.want(&mut queue, &statuses(2), "7", now);
         assert_eq!(queue.next(now), None, "it has to stand still first");
         assert_eq!(queue.next(now + STILL).expect("a job").version, "8");
     }
@@ -277,12 +307,12 @@ mod tests {
     fn a_conflict_waits_for_the_watch() {
         let mut queue = Queue::default();
         let now = Instant::now();
-        queue.want(&statuses(1), &Statuses::new(), &snapshot("7"), now);
+        Shown::default().want(&mut queue, &statuses(1), "7", now);
         assert!(queue.next(now).is_some());
         queue.done(&key(), Done::Conflict, now);
-        queue.want(&statuses(1), &Statuses::new(), &snapshot("7"), now);
+        Shown::default().want(&mut queue, &statuses(1), "7", now);
         assert_eq!(queue.due(), None);
-        queue.want(&statuses(1), &Statuses::new(), &snapshot("9"), now);
+        Shown::default().want(&mut queue, &statuses(1), "9", now);
         assert_eq!(queue.next(now).expect("a job").version, "9");
     }
 
@@ -291,10 +321,9 @@ mod tests {
         let mut queue = Queue::default();
         let mut now = Instant::now();
         let (mut writes, mut version) = (0, 7);
+        let mut shown = Shown::default();
         for parents in 1..=1000 {
-            let mut shown = Statuses::new();
-            queue.overlay(&mut shown, &snapshot("7"));
-            queue.want(&statuses(parents), &shown, &snapshot("7"), now);
+            shown.want(&mut queue, &statuses(parents), "7", now);
             now += Duration::from_millis(2);
             if queue.next(now).is_some() {
                 writes += 1;
@@ -311,7 +340,7 @@ mod tests {
     fn failures_are_tried_again_and_less_and_less_often() {
         let mut queue = Queue::default();
         let mut now = Instant::now();
-        queue.want(&statuses(1), &Statuses::new(), &snapshot("7"), now);
+        Shown::default().want(&mut queue, &statuses(1), "7", now);
         let mut pauses = Vec::new();
         for _ in 0..12 {
             assert!(queue.next(now).is_some());
