@@ -253,19 +253,9 @@ impl Source {
     /// moment; the first time, when everything has been listed. May be dropped at any point and called again.
     pub async fn changed(&mut self) {
         loop {
-            let mut due = if self.begun { self.quiet.due() } else { None };
-            // To take the first of a burst in among very many objects may last longer than it has to be quiet; what
-            // has arrived meanwhile belongs to it. The longest quiet still bounds it.
-            while due.is_some_and(|due| due <= Instant::now()) {
-                match self.receiver.try_recv() {
-                    Ok(message) if self.quiet.may_grow(Instant::now()) => self.hear(message),
-                    Ok(message) => {
-                        self.hear(message);
-                        return;
-                    }
-                    Err(_nothing) => return,
-                }
-                due = self.quiet.due();
+            let due = if self.begun { self.quiet.due() } else { None };
+            if due.is_some_and(|due| due <= Instant::now()) {
+                return;
             }
             let ask = self.store.guard.due();
             tokio::select! {
