@@ -269,7 +269,7 @@ const ROUTE_HELP: &str = "Which requests, calls or connections go where, and wha
     means the same here.";
 
 const ADOPTED: &str =
-    "without it they serve nothing, and a Gateway of the same name takes them over.";
+    "without it they serve what they served last, and a Gateway of the same name takes them over.";
 
 const GATEWAY_COLUMNS: [Column; 10] = [
     ("Address", "string", ".status.addresses[*].value"),
