@@ -41,6 +41,12 @@ impl Claims {
         self.0.contains_key(&address)
     }
 
+    /// Says whether a Gateway holds any address.
+    pub(crate) fn are_of(&self, gateway: &GatewayId) -> bool {
+        let mut all = self.0.values();
+        all.any(|holder| holder.is_owner && holder.gateway.as_ref() == Some(gateway))
+    }
+
     /// Says whether a Gateway holds an address.
     pub(super) fn is_of(&self, gateway: &GatewayId, address: IpAddr) -> bool {
         let holder = self.0.get(&address);

@@ -27,13 +27,13 @@ pub(super) fn give(
     snapshot: &Snapshot,
     settings: &Settings,
     held: &Held,
+    claims: &Claims,
 ) -> Given {
     let pools = Pools::read(snapshot, settings);
-    let claims = Claims::read(snapshot);
     let wishes: Vec<_> = views.iter().map(|view| wish(view, settings, &pools, snapshot)).collect();
     let claiming = settings.claims != Claiming::Off;
     let shown = if claiming { address::shown(snapshot) } else { Held::new() };
-    let register = Register { pools: &pools, claims: &claims, held, shown: &shown };
+    let register = Register { pools: &pools, claims, held, shown: &shown };
     let mut addresses = address::allocate(&wishes, &register);
     let mut claimants = BTreeMap::new();
     if claiming {
@@ -44,7 +44,7 @@ pub(super) fn give(
                 (*address, Claimant { owner: wish.key.clone(), pool })
             }));
         }
-        address::keep_claimed(&mut addresses, &claims, &shown);
+        address::keep_claimed(&mut addresses, claims, &shown);
     }
     if let Claiming::Impossible(why) = &settings.claims {
         for allocation in addresses.values_mut().filter(|a| !a.wanted.is_empty()) {
@@ -52,7 +52,7 @@ pub(super) fn give(
         }
         claimants.clear();
     }
-    let assigned = address::assigned(&addresses, &claims);
+    let assigned = address::assigned(&addresses, claims);
     let verdicts = pools.verdicts(&assigned).map(|(key, said)| (key, Arc::new(said))).collect();
     Given { addresses, claims: claimants, verdicts }
 }

@@ -8,7 +8,7 @@ use fairway_model::GatewayId;
 
 use super::class::Classes;
 use super::{ParentKey, ParentKind};
-use crate::address::{Held, Pools, Wish};
+use crate::address::{Pools, Wish};
 use crate::object::{Kind, Name, ObjectKey, slug};
 use crate::profile::{gateway_fault, unserved};
 use crate::settings::Settings;
@@ -74,7 +74,7 @@ pub(crate) fn gateways<'a>(
     snapshot: &'a Snapshot,
     settings: &Settings,
     classes: &Classes,
-    held: &Held,
+    was_served: impl Fn(&GatewayId) -> bool,
 ) -> Vec<GatewayView<'a>> {
     let mut views = Vec::new();
     for (name, gateway) in &*snapshot.gateways {
@@ -97,8 +97,7 @@ pub(crate) fn gateways<'a>(
         let parameters = parameters
             .or_else(|| gateway_fault(spec.infrastructure.as_ref(), name, snapshot))
             .map(|why| (Reason::InvalidParameters, why));
-        // Who has an address was served.
-        view.stands = parameters.is_some() && held.contains_key(&view.id);
+        view.stands = parameters.is_some() && was_served(&view.id);
         view.refused = parameters.or_else(|| unsupported_address(&view, settings));
         views.push(view);
     }
@@ -118,8 +117,7 @@ pub(crate) fn gateways<'a>(
         };
         let parameters = unserved(spec.proxy.as_ref(), spec.load_balancer.as_ref())
             .map(|why| (Reason::InvalidParameters, why));
-        // Who has an address was served.
-        view.stands = parameters.is_some() && held.contains_key(&view.id);
+        view.stands = parameters.is_some() && was_served(&view.id);
         view.refused = parameters.or_else(|| unsupported_address(&view, settings));
         views.push(view);
     }

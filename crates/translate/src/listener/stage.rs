@@ -18,7 +18,7 @@ use super::gateway::{GatewayView, classless, gateways};
 use super::judge::{Judged, Site, judge};
 use super::set::{SetView, orphans, sets};
 use super::{ListenerStage, Parent, ParentKey, ParentKind, Point};
-use crate::address::{Allocation, Claimant, Held};
+use crate::address::{Allocation, Claimant, Claims, Held};
 use crate::ingress::tls::{Brought, certificates};
 use crate::object::{Kind, ObjectKey, slug};
 use crate::refs::Asker;
@@ -57,11 +57,14 @@ pub(crate) fn stage(
 ) -> Staged {
     let mut verdicts = Verdicts::new();
     let classes = classes(snapshot, settings, &mut verdicts);
-    let views = gateways(snapshot, settings, &classes, held);
+    let claims = Claims::read(snapshot);
+    // Who has an address was served: a claim says so over a restart too.
+    let was_served = |gateway: &GatewayId| held.contains_key(gateway) || claims.are_of(gateway);
+    let views = gateways(snapshot, settings, &classes, was_served);
     let classless = classless(snapshot, settings, &classes);
     verdicts.extend(classless.into_iter().map(|(key, said)| (key, Arc::new(said))));
     let served: Vec<&GatewayView<'_>> = views.iter().filter(|v| v.is_served()).collect();
-    let given = give(&served, snapshot, settings, held);
+    let given = give(&served, snapshot, settings, held, &claims);
     verdicts.extend(given.verdicts);
     let mut staged = Staged {
         stage: ListenerStage::default(),
