@@ -21,7 +21,8 @@ pub(crate) struct Pools {
     pub(super) all: Vec<Pool>,
     /// Whether addresses may be asked for that are in none.
     pub(super) open: bool,
-    said: Vec<(usize, i64, Conditions)>,
+    /// Generation and conditions of each object, in the same order; nothing of the pool of the command line.
+    said: Vec<(i64, Conditions)>,
 }
 
 /// One of them.
@@ -70,12 +71,9 @@ impl Pools {
             judged.push((priority, read, pool.metadata.generation, said));
         }
         judged.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
-        let mut pools = Self { all: Vec::new(), open, said: Vec::new() };
-        for (index, (_, pool, generation, said)) in judged.into_iter().enumerate() {
-            pools.all.push(pool);
-            pools.said.push((index, generation, said));
-        }
-        pools
+        let both = judged.into_iter().map(|(_, pool, generation, said)| (pool, (generation, said)));
+        let (all, said) = both.unzip();
+        Self { all, open, said }
     }
 
     /// Gives the pools that a namespace may use, by their place.
@@ -99,9 +97,7 @@ impl Pools {
         self,
         assigned: &BTreeSet<IpAddr>,
     ) -> impl Iterator<Item = (ObjectKey, ObjectVerdicts)> {
-        let pools = self.all;
-        let one = move |(index, generation, conditions): (usize, i64, Conditions)| {
-            let pool = &pools[index];
+        let one = |(pool, (generation, conditions)): (Pool, (i64, Conditions))| {
             let key = ObjectKey {
                 kind: Kind::AddressPool,
                 name: Name::new("", pool.name.clone().unwrap_or_default()),
@@ -110,7 +106,7 @@ impl Pools {
             said.facts.pool = Some(pool.figures(assigned));
             (key, said)
         };
-        self.said.into_iter().map(one).collect::<Vec<_>>().into_iter()
+        self.all.into_iter().zip(self.said).map(one)
     }
 }
 

@@ -66,7 +66,6 @@ impl Claimer {
     }
 }
 
-#[derive(Clone)]
 struct Work {
     client: Client,
     controller: Arc<str>,
