@@ -423,9 +423,15 @@ fn wanted(fleet: &Fleet) -> Wanted {
     }
 }
 
-/// Gives the ports of a fleet for which its Service has a ready endpoint.
+/// Gives the ports of a fleet that clients get to: its Service carries the addresses, and has a ready endpoint.
 fn reachable(fleet: &Fleet, snapshot: &Snapshot) -> (GatewayId, BTreeSet<u16>) {
     let service = Name::new(Arc::clone(&fleet.key.name.namespace), fleet.name());
+    let led = snapshot.services.get(&service).is_some_and(|service| {
+        fleet.addresses.iter().all(|address| addresses::carries(service, *address))
+    });
+    if !led {
+        return (fleet.gateway.clone(), BTreeSet::new());
+    }
     let slices = snapshot.slices_of.get(&service).into_iter().flatten();
     let ready = slices.filter(|slice| {
         slice.endpoints.iter().any(|endpoint| endpoint.conditions.ready.unwrap_or(true))
@@ -471,5 +477,57 @@ async fn overdue(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fairway_api::kind::decode;
+    use serde_json::json;
+
+    /// Gives the ports that clients get to, with a Service whose status is this.
+    fn ports(status: &serde_json::Value) -> BTreeSet<u16> {
+        let objects = [
+            json!({
+                "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+                "metadata": {"namespace": "shop", "name": "web", "uid": "1"},
+                "spec": {
+                    "gatewayClassName": "fairway",
+                    "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
+                },
+            }),
+            json!({
+                "apiVersion": "v1", "kind": "Service",
+                "metadata": {"namespace": "shop", "name": "fairway-web"},
+                "spec": {"ports": [{"port": 80}]}, "status": status,
+            }),
+            json!({
+                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+                "metadata": {
+                    "namespace": "shop", "name": "fairway-web-1",
+                    "labels": {"kubernetes.io/service-name": "fairway-web"},
+                },
+                "addressType": "IPv4",
+                "endpoints": [{"addresses": ["10.0.0.1"]}],
+                "ports": [{"port": 10080}],
+            }),
+        ];
+        let snapshot = Snapshot::new(objects.map(|object| decode(object).expect("an object")));
+        let settings = fairway_translate::Settings::for_files();
+        let plan = translate(&snapshot, &settings, &Held::new(), None);
+        let fleet = fleets(&snapshot, &plan).pop().expect("a fleet");
+        assert_eq!(fleet.addresses.len(), 1);
+        reachable(&fleet, &snapshot).1
+    }
+
+    #[test]
+    fn clients_get_to_a_port_when_the_service_carries_the_address() {
+        let none = json!({"loadBalancer": {}});
+        assert!(ports(&none).is_empty(), "whoever is told the address is refused there");
+        let other = json!({"loadBalancer": {"ingress": [{"ip": "127.64.0.9"}]}});
+        assert!(ports(&other).is_empty());
+        let carried = json!({"loadBalancer": {"ingress": [{"ip": "127.64.0.1"}]}});
+        assert_eq!(ports(&carried), BTreeSet::from([10080]));
     }
 }

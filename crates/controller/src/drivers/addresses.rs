@@ -141,11 +141,14 @@ fn carriers(
     snapshot: &Snapshot,
     address: IpAddr,
 ) -> impl Iterator<Item = (&Name, &Arc<Service>)> + '_ {
-    snapshot.services.iter().filter(move |(_, service)| {
-        let ingress = service.status.iter().flat_map(|status| &status.load_balancer.ingress);
-        let mut addresses = ingress.filter_map(|ingress| ingress.ip.as_deref());
-        addresses.any(|ip| ip.parse::<IpAddr>().is_ok_and(|ip| ip == address))
-    })
+    snapshot.services.iter().filter(move |(_, service)| carries(service, address))
+}
+
+/// Says whether a Service's status carries an address: whoever forwards leads its clients to the Service then.
+pub(crate) fn carries(service: &Service, address: IpAddr) -> bool {
+    let ingress = service.status.iter().flat_map(|status| &status.load_balancer.ingress);
+    let mut addresses = ingress.filter_map(|ingress| ingress.ip.as_deref());
+    addresses.any(|ip| ip.parse::<IpAddr>().is_ok_and(|ip| ip == address))
 }
 
 fn is_fleet(service: &Service) -> bool {

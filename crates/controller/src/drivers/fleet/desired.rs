@@ -35,7 +35,7 @@ pub struct Fleet {
     pub(super) spec: FleetSpec,
     /// Ports of its listeners, and whether they are UDP's.
     pub(super) ports: BTreeSet<(u16, bool)>,
-    pub(super) addresses: Vec<IpAddr>,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// Finds the fleets that a plan asks for.
