@@ -8,6 +8,7 @@ mod it {
     mod fleet;
     mod leader;
     mod run;
+    mod scripted;
     mod source_admission;
     mod source_defaults;
     mod source_directory;

@@ -17,9 +17,9 @@ use fairway_translate::{Kind, Name, ObjectKey, Snapshot};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use super::scripted::client;
 
 const OURS: &str = "fairway.dev/controller";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,23 +43,9 @@ struct World {
 
 impl Api {
     async fn start() -> (Self, kube::Client) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
         let api = Self::default();
         let serving = api.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let api = serving.clone();
-                let service =
-                    hyper::service::service_fn(move |request| api.clone().answer(request));
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service);
-                // Clients hang up when they like.
-                tokio::spawn(async move { drop(connection.await) });
-            }
-        });
-        let config = kube::Config::new(url.parse().expect("a URL"));
-        (api, kube::Client::try_from(config).expect("a client"))
+        (api, client(move |request| serving.clone().answer(request)).await)
     }
 
     fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {

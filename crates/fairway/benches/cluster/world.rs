@@ -7,44 +7,9 @@ use anyhow::{Result, bail};
 use fairway_api::vendor::Version;
 
 use crate::ask::Client;
-use crate::running::Cluster;
+use crate::running::{Cluster, WORLD};
 use crate::watch::Watch;
 use crate::write;
-
-const OBJECTS: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: web, namespace: shop}
-spec:
-  gatewayClassName: fairway
-  listeners: [{name: http, port: 80, protocol: HTTP}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: echo, namespace: shop}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: echo}}
-  template:
-    metadata: {labels: {app: echo}}
-    spec:
-      containers:
-      - name: echo
-        image: fairway
-        args: [echo, --listen, '0.0.0.0:8080']
-        readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
----
-apiVersion: v1
-kind: Service
-metadata: {name: echo, namespace: shop}
-spec:
-  selector: {app: echo}
-  ports: [{port: 80, targetPort: 8080}]
-";
 
 /// Between two looks at what is waited for.
 const STEP: Duration = Duration::from_millis(20);
@@ -65,7 +30,7 @@ impl World {
     pub(crate) fn start() -> Result<Self> {
         eprintln!("starting a lab");
         let cluster = Cluster::with("bench", Version::V1_6_3);
-        cluster.apply(OBJECTS);
+        cluster.apply(WORLD);
         cluster.until("two proxies and a backend", |cluster| {
             cluster.get("deployments", "{.items[*].status.readyReplicas}") == "1 2"
                 && !cluster.get("gateway/web", "{.status.addresses[0].value}").is_empty()

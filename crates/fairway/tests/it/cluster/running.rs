@@ -16,6 +16,43 @@ const BINARY: &str = env!("CARGO_BIN_EXE_fairway");
 /// One at a time: each is several programs, and the machine is small.
 static ONE: Mutex<()> = Mutex::new(());
 
+/// A Gateway, and a backend for routes to lead to; more documents may follow.
+pub(crate) const WORLD: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: web, namespace: shop}
+spec:
+  gatewayClassName: fairway
+  listeners: [{name: http, port: 80, protocol: HTTP}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: echo, namespace: shop}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: echo}}
+  template:
+    metadata: {labels: {app: echo}}
+    spec:
+      containers:
+      - name: echo
+        image: fairway
+        args: [echo, --listen, '0.0.0.0:8080']
+        readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: echo, namespace: shop}
+spec:
+  selector: {app: echo}
+  ports: [{port: 80, targetPort: 8080}]
+---
+";
+
 /// How long is waited for what surely comes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
