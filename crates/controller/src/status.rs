@@ -225,7 +225,7 @@ fn read(document: &Document) -> Option<(ObjectKey, Status)> {
         Kind::GatewayClass => from_value(status).map(Status::Class),
         Kind::Gateway | Kind::FairwayGateway => from_value(status).map(Status::Gateway),
         Kind::ListenerSet => from_value(status).map(Status::ListenerSet),
-        Kind::BackendTlsPolicy => from_value(status).map(Status::Policy),
+        Kind::BackendTlsPolicy | Kind::XTelemetryPolicy => from_value(status).map(Status::Policy),
         Kind::Ingress => from_value(status).map(Status::Ingress),
         route if view::is_route(route) => from_value(status).map(Status::Route),
         _ => return None,

@@ -16,13 +16,13 @@ use crate::address::{Claimant, Held};
 use crate::backend::{endpoints::endpoints, tls, tls::TlsStage};
 use crate::ground::Ground;
 use crate::listener::certificate::{KeyMemo, Keyring};
-use crate::listener::{Draft, ListenerStage, ParentKey, Staged, stage};
+use crate::listener::{Draft, ListenerStage, ParentKey, ParentKind, Staged, stage};
 use crate::object::{Kind, Name, ObjectKey};
 use crate::route::conflict::settle;
 use crate::route::{RouteOutcome, lower_all};
 use crate::settings::Settings;
 use crate::snapshot::{Snapshot, Table};
-use crate::verdict::{ParentVerdicts, Verdicts};
+use crate::verdict::{Conditions, ObjectVerdicts, ParentVerdicts, Reason, Verdicts};
 
 /// What a snapshot comes to.
 #[derive(Clone, Debug)]
@@ -231,6 +231,7 @@ fn verdicts(ground: &Ground<'_>, staged: Staged, outcomes: &[Arc<RouteOutcome>])
         said.parents = ancestors(ground, name, outcomes).iter().map(ancestor).collect();
         all.insert(tls::key(name), Arc::new(said));
     }
+    all.extend(telemetry(ground));
     let routes = outcomes.iter().filter_map(|outcome| {
         let mut said = Arc::clone(outcome.said.as_ref()?);
         if outcome.key.kind == Kind::Ingress {
@@ -251,6 +252,38 @@ fn verdicts(ground: &Ground<'_>, staged: Staged, outcomes: &[Arc<RouteOutcome>])
 /// Gives the Gateways that an object's listeners belong to.
 fn roots(ground: &Ground<'_>, outcome: &RouteOutcome) -> BTreeSet<ParentKey> {
     outcome.counted.iter().map(|point| ground.stage.points[*point].root.clone()).collect()
+}
+
+/// Refuses what policies for telemetry ask of our Gateways (GEP-4768, experimental): what has no effect is not left
+/// unsaid. Policies for others' Gateways are theirs to judge.
+fn telemetry<'a>(
+    ground: &'a Ground<'_>,
+) -> impl Iterator<Item = (ObjectKey, Arc<ObjectVerdicts>)> + 'a {
+    ground.snapshot.telemetry_policies.iter().filter_map(|(name, policy)| {
+        let gateway = (Kind::Gateway.group(), Kind::Gateway.name());
+        let targets = policy.spec.target_refs.iter();
+        let targets =
+            targets.filter(|target| (target.group.as_str(), target.kind.as_str()) == gateway);
+        let targets = targets.map(|target| ParentKey {
+            kind: ParentKind::Gateway,
+            name: Name::new(Arc::clone(&name.namespace), target.name.as_str()),
+        });
+        let ours: BTreeSet<ParentKey> =
+            targets.filter(|key| ground.stage.parents.contains_key(key)).collect();
+        let mut conditions = Conditions::default();
+        let message = "tracing by XTelemetryPolicy is not supported: it has no effect; remove it";
+        conditions.say(Reason::UnsupportedValue, message);
+        let one = |key| ParentVerdicts { parent: reference(key), conditions: conditions.clone() };
+        let parents: Vec<ParentVerdicts> = ours.iter().take(MAX_ANCESTORS).map(one).collect();
+        let said = ObjectVerdicts {
+            generation: policy.metadata.generation,
+            parents,
+            conditions: conditions.clone(),
+            ..ObjectVerdicts::default()
+        };
+        let key = ObjectKey { kind: Kind::XTelemetryPolicy, name: name.clone() };
+        (!ours.is_empty()).then(|| (key, Arc::new(said)))
+    })
 }
 
 /// How many ancestors a policy's status holds (`PolicyStatus.ancestors`).

@@ -41,7 +41,6 @@ macro_rules! snapshot {
                     AnyObject::XBackend(_)
                     | AnyObject::XBackendTrafficPolicy(_)
                     | AnyObject::XMesh(_)
-                    | AnyObject::XTelemetryPolicy(_)
                     | AnyObject::Node(_) => {}
                 }
             }
@@ -56,7 +55,6 @@ macro_rules! snapshot {
                     Kind::XBackend
                     | Kind::XBackendTrafficPolicy
                     | Kind::XMesh
-                    | Kind::XTelemetryPolicy
                     | Kind::Node => {}
                 }
             }
@@ -72,7 +70,6 @@ macro_rules! snapshot {
                     Kind::XBackend
                     | Kind::XBackendTrafficPolicy
                     | Kind::XMesh
-                    | Kind::XTelemetryPolicy
                     | Kind::Node => None,
                 }
             }
@@ -85,7 +82,6 @@ macro_rules! snapshot {
                     Kind::XBackend
                     | Kind::XBackendTrafficPolicy
                     | Kind::XMesh
-                    | Kind::XTelemetryPolicy
                     | Kind::Node => BTreeSet::new(),
                 }
             }
@@ -104,7 +100,6 @@ macro_rules! snapshot {
                     Kind::XBackend
                     | Kind::XBackendTrafficPolicy
                     | Kind::XMesh
-                    | Kind::XTelemetryPolicy
                     | Kind::Node => false,
                 }
             }
@@ -123,6 +118,7 @@ snapshot! {
     udp_routes: UdpRoute route::UdpRoute;
     reference_grants: ReferenceGrant grant::ReferenceGrant;
     backend_tls_policies: BackendTlsPolicy policy::BackendTlsPolicy;
+    telemetry_policies: XTelemetryPolicy policy::XTelemetryPolicy;
     fairway_gateways: FairwayGateway own::FairwayGateway;
     gateway_profiles: GatewayProfile own::GatewayProfile;
     traffic_routes: TrafficRoute own::TrafficRoute;

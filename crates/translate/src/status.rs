@@ -176,7 +176,7 @@ impl<'a> Pen<'a> {
             Kind::GatewayClass => self.class(said, before),
             Kind::Gateway | Kind::FairwayGateway => self.gateway(key, said, before),
             Kind::ListenerSet => self.listener_set(said, before),
-            Kind::BackendTlsPolicy => self.policy(said, before),
+            Kind::BackendTlsPolicy | Kind::XTelemetryPolicy => self.policy(said, before),
             Kind::Ingress => ingress(said),
             Kind::AddressPool => self.pool(said, before),
             Kind::HttpRoute
@@ -189,7 +189,6 @@ impl<'a> Pen<'a> {
             | Kind::XBackend
             | Kind::XBackendTrafficPolicy
             | Kind::XMesh
-            | Kind::XTelemetryPolicy
             | Kind::GatewayProfile
             | Kind::AddressClaim
             | Kind::IngressClass

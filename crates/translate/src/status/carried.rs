@@ -22,6 +22,7 @@ macro_rules! with_tables {
             udp_routes UdpRoute Route,
             traffic_routes TrafficRoute Route,
             backend_tls_policies BackendTlsPolicy Policy,
+            telemetry_policies XTelemetryPolicy Policy,
             ingresses Ingress Ingress,
             address_pools AddressPool Pool,
         }
@@ -77,7 +78,6 @@ pub(super) fn of(snapshot: &Snapshot, key: &ObjectKey) -> Option<Arc<Status>> {
                 | Kind::XBackend
                 | Kind::XBackendTrafficPolicy
                 | Kind::XMesh
-                | Kind::XTelemetryPolicy
                 | Kind::GatewayProfile
                 | Kind::AddressClaim
                 | Kind::IngressClass

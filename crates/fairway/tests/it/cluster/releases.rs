@@ -213,6 +213,13 @@ spec:
   rules:
   - retry: {codes: [500], attempts: 0}
     backendRefs: [{name: flaky, port: 80}]
+---
+apiVersion: gateway.networking.x-k8s.io/v1alpha1
+kind: XTelemetryPolicy
+metadata: {name: traces, namespace: shop}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: LONGEST}]
+  tracing: {mode: Enabled, provider: {backendRef: {name: echo, port: 80}}}
 ";
 
 fn longest() -> String {
@@ -355,6 +362,10 @@ fn answers(version: Version, name: &'static str) -> Vec<(&'static str, String)> 
     if newer {
         let path = "/retry/?responseCode=500&succeedAfter=1&uuid=n";
         assert_eq!(asked.status("never.example", path, &[]), "500", "no attempt is none");
+        let refused = "{.status.ancestors[0].conditions[?(@.type=='Accepted')].reason}";
+        cluster.until("the policy to be refused", |cluster| {
+            cluster.get("xtelemetrypolicy/traces", refused) == "UnsupportedValue"
+        });
     }
     entries_of_others_stay(&cluster, &gateway);
     answers
