@@ -106,11 +106,84 @@ fn an_address_is_of_one_gateway_at_a_time() {
         assert_eq!(carriers(cluster, "10.245.7.1"), ["fairway-third"]);
         claims(cluster).get("10.245.7.1") == Some(&third)
     });
+    all_keep_theirs(&cluster);
+}
+
+/// Looks for a while.
+fn all_keep_theirs(cluster: &Cluster) {
     let deadline = Instant::now() + Duration::from_secs(2);
     while Instant::now() < deadline {
         for (name, expected) in [("second", "10.245.7.3"), ("third", "10.245.7.1")] {
-            assert_eq!(address(&cluster, name), expected);
-            assert_eq!(carriers(&cluster, expected), [format!("fairway-{name}")]);
+            assert_eq!(address(cluster, name), expected);
+            assert_eq!(carriers(cluster, expected), [format!("fairway-{name}")]);
         }
+    }
+}
+
+/// As after an upgrade by Helm, which adds no CRDs.
+#[test]
+fn without_the_definition_of_claims_addresses_stay_and_no_new_one_is_given() {
+    let mut cluster = Cluster::start("test-claims");
+    cluster.apply(SHOP);
+    cluster.apply(&gateway("old"));
+    cluster.until("an address", |cluster| address(cluster, "old") == "10.245.0.1");
+    cluster.kill_controller();
+    cluster.kubectl(&["delete", "crd/addressclaims.fairway.dev"]);
+    cluster.start_controller();
+    cluster.apply(&gateway("new"));
+    let why = "{.status.conditions[?(@.type=='Programmed')].message}";
+    cluster.until("the Gateway to say what is missing", |cluster| {
+        let said = cluster.get("gateways.gateway.networking.k8s.io/new", why);
+        said.contains("addressclaims.fairway.dev is not installed")
+    });
+    assert_eq!(address(&cluster, "old"), "10.245.0.1");
+    assert_eq!(carriers(&cluster, "10.245.0.1"), ["fairway-old"]);
+    let ours = fairway_api::crd::files().into_iter().map(|(_, yaml)| yaml);
+    cluster.apply(&ours.collect::<Vec<_>>().join("\n---\n"));
+    cluster.until("another address", |cluster| address(cluster, "new") == "10.245.0.2");
+    let expected = ["old", "new"].map(|name| format!("{name} {}", uid(&cluster, name)));
+    cluster.until("both claims", |cluster| {
+        assert_eq!(carriers(cluster, "10.245.0.1"), ["fairway-old"]);
+        claims(cluster).into_values().eq(expected.iter().cloned())
+    });
+}
+
+/// What the API server refuses by our schemas, and takes.
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let cluster = Cluster::start("test-address-schemas");
+    let pool = |ranges: &str| {
+        format!(
+            "apiVersion: fairway.dev/v1alpha1\nkind: AddressPool\n\
+             metadata: {{name: pool}}\nspec: {{ranges: [{ranges}]}}\n"
+        )
+    };
+    let claim = |name: &str, address: &str| {
+        format!(
+            "apiVersion: fairway.dev/v1alpha1\nkind: AddressClaim\n\
+             metadata: {{name: {name}}}\nspec:\n  address: '{address}'\n  \
+             owner: {{kind: Service, namespace: shop, name: printer, uid: by-hand}}\n"
+        )
+    };
+    let full = "fd00-0000-0000-0000-0000-0000-0000-0007";
+    cluster.apply(&pool(
+        "10.0.0.0/24, 10.0.1.1-10.0.1.9, '2001:db8::/64', 'fd00::1-fd00::9', 10.0.2.1",
+    ));
+    cluster.apply(&claim("10.0.0.7", "10.0.0.7"));
+    cluster.apply(&claim(full, "fd00::7"));
+    let ranges = "write 10.0.0.0/24, 10.0.0.10-10.0.0.20, or 10.0.0.7";
+    for (yaml, said) in [
+        (pool(""), "at least 1 items"),
+        (pool("10.0.0.0/33"), ranges),
+        (pool("10.0.0.1-shop"), ranges),
+        (pool("10.0.0.1-10.0.0.2-10.0.0.3"), ranges),
+        (claim("10.0.0.8", "shop"), "write an address"),
+        (claim("10.0.0.8", "10.0.0.9"), "metadata.name must be the address"),
+        (claim("fd00--7", "fd00::7"), "metadata.name must be the address"),
+        (claim(full, "fd00::8"), "metadata.name must be the address"),
+        (claim("10.0.0.7", "10.0.0.7").replace("printer", "another"), "a claim is not changed"),
+    ] {
+        let error = cluster.lab.apply(&yaml).expect_err(&yaml).to_string();
+        assert!(error.contains(said), "{yaml}\n{error}");
     }
 }
