@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_model::delta::diff;
 use fairway_model::{GatewayId, Model};
@@ -23,6 +23,7 @@ use kube::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::admin::{self, Admin};
 use crate::drivers::addresses::{self, Claimer};
@@ -475,7 +476,7 @@ fn locked(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
 /// Waits for a moment; for ever when there is none.
 async fn overdue(due: Option<Instant>) {
     match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
+        Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
 }

@@ -5,7 +5,7 @@ mod limit;
 mod words;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_translate::status::{Change, Statuses};
 use fairway_translate::{ObjectKey, Snapshot};
@@ -14,6 +14,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::FIELD_MANAGER;
 use limit::Limit;

@@ -4,7 +4,7 @@
 pub mod election;
 mod role;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -13,6 +13,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::FIELD_MANAGER;
 use election::{Candidate, Seen, Step, Terms};
@@ -32,12 +33,18 @@ pub struct Settings {
     pub terms: Terms,
 }
 
-/// A candidate at work.
+/// A candidate at work. Dropped, it stands no more and gives nothing back.
 #[derive(Debug)]
 pub struct Campaign {
     leading: watch::Receiver<bool>,
     release: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+impl Drop for Campaign {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Campaign {
@@ -66,9 +73,9 @@ impl Campaign {
     }
 
     /// Gives the Lease back, so that the next one need not wait.
-    pub async fn release(self) {
+    pub async fn release(mut self) {
         self.release.send_replace(true);
-        if let Err(error) = self.task.await {
+        if let Err(error) = (&mut self.task).await {
             tracing::error!(%error, "leader election");
         }
     }
@@ -117,7 +124,13 @@ impl Stand {
     async fn look(&mut self) {
         let Settings { namespace, name, .. } = &self.settings;
         let words = format!("leader election on Lease {namespace}/{name}");
-        match self.try_look().await {
+        // What gets no answer would keep who does not lead from ever leading.
+        let patience = self.settings.terms.renew;
+        let looked = match tokio::time::timeout(patience, self.try_look()).await {
+            Ok(looked) => looked,
+            Err(elapsed) => Err(kube::Error::Service(Box::new(elapsed))),
+        };
+        match looked {
             Ok(()) => self.failing = false,
             // Another candidate was first, as is usual.
             Err(kube::Error::Api(status)) if status.code == 409 => {}
@@ -213,7 +226,7 @@ fn seen(lease: &Lease) -> Seen {
 
 async fn ended(until: Option<Instant>) {
     match until {
-        Some(until) if until > Instant::now() => tokio::time::sleep_until(until.into()).await,
+        Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
         Some(_) | None => std::future::pending().await,
     }
 }

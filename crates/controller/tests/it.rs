@@ -9,6 +9,7 @@ mod it {
     mod leader;
     mod run;
     mod scripted;
+    mod simulation;
     mod source_admission;
     mod source_defaults;
     mod source_directory;

@@ -9,7 +9,8 @@ pub(crate) struct Dependency<'a> {
     pub(crate) name: &'a str,
     /// Whether only tests and benchmarks use it.
     pub(crate) only_tests: bool,
-    /// Whether it is written as `name.workspace = true`, which is all that a crate has to say.
+    /// Whether it is written as `name.workspace = true`, which is all that a crate has to say; its tests may ask
+    /// for features besides.
     inherited: bool,
 }
 
@@ -33,8 +34,11 @@ pub(crate) fn dependencies(manifest: &str) -> Vec<Dependency<'_>> {
             && !line.starts_with('#')
             && let Some((name, _)) = line.split_once(['.', ' ', '='])
         {
-            let inherited = line.strip_prefix(name) == Some(".workspace = true");
+            let rest = line.strip_prefix(name).unwrap_or_default();
             let only_tests = section.ends_with("dev-dependencies");
+            // What the root switched on for tests would be on in what is released, too.
+            let for_tests = only_tests && rest.starts_with(" = { workspace = true, features = [");
+            let inherited = rest == ".workspace = true" || for_tests;
             found.push(Dependency { name, only_tests, inherited });
         }
     }
@@ -78,6 +82,9 @@ fn with(line: &str) -> Vec<String> {
 #[test]
 fn an_inherited_dependency_is_well() {
     assert_none(&with("# why\nserde.workspace = true"));
+    let for_tests = "tokio = { workspace = true, features = [\"test-util\"] }";
+    assert_none(&with(&format!("[dev-dependencies]\n{for_tests}")));
+    assert_finds(&with(for_tests), "tokio");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_model::listener::container_port;
 use fairway_model::{Delta, GatewayId, ListenerId, Model};
@@ -13,6 +13,7 @@ use fairway_stream::Resource;
 use fairway_stream::grpc::server::ProxyState;
 use fairway_translate::status::{ListenerOutcome, Live, Outcomes};
 use fairway_translate::{Kind, Name, ObjectKey};
+use tokio::time::Instant;
 
 use crate::view;
 

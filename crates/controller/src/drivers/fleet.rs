@@ -10,13 +10,14 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_translate::ObjectKey;
 use fairway_translate::status::FleetOutcome;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub(super) use desired::{FLEET, MANAGED_BY};
 pub use desired::{Fleet, fleets, left};

@@ -1,9 +1,10 @@
 //! How often events are told. Pure: the time is passed in.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_translate::ObjectKey;
+use tokio::time::Instant;
 
 use super::Happening;
 

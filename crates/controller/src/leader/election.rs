@@ -1,7 +1,9 @@
 //! Who leads: a pure state machine over what was seen of the Lease. Times are passed in and monotonic: the
 //! Lease's own clock readings are another machine's and decide nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// How long things last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,13 +17,13 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_translate::{Kind, Name, ObjectKey, Snapshot};
 use kube::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use definitions::Definitions;
 use follow::{Following, Heard, Place, Trouble, follow};
@@ -527,7 +527,7 @@ impl Source {
 /// Waits for a moment; for ever without one.
 async fn moment(moment: Option<Instant>) {
     match moment {
-        Some(moment) => sleep_until(moment.into()).await,
+        Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

@@ -4,7 +4,7 @@
 mod queue;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_translate::status::{Change, Status};
 use fairway_translate::{ObjectKey, Snapshot};
@@ -12,6 +12,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use crate::FIELD_MANAGER;
 use crate::sources::cluster::object_path;
@@ -206,7 +207,7 @@ fn body(job: &Job) -> Value {
 
 async fn moment(due: Option<Instant>) {
     match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
+        Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_api::own::address::{AddressClaimSpec, claim_name};
 use fairway_translate::Kind;
@@ -13,6 +13,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::{CONTROLLER, Left, MANAGED_BY, Step};
 use crate::FIELD_MANAGER;

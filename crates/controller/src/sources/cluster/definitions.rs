@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use fairway_translate::Kind;
 use futures::future::join_all;
@@ -13,7 +12,7 @@ use kube::core::Request;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::follow::{Heard, Place, Trouble, follow};
 use super::pace::Backoff;

@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use kube::Client;
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Timing;
 use super::pace::{Backoff, spread};
@@ -264,7 +264,7 @@ where
     async fn list(&mut self) -> Result<String, Stopped> {
         loop {
             if let Some(last) = self.answered {
-                sleep_until((last + spread(self.timing.between_lists)).into()).await;
+                sleep_until(last + spread(self.timing.between_lists)).await;
             }
             match self.pages().await? {
                 Ok(version) => {
@@ -380,7 +380,7 @@ where
                 event = events.try_next() => event,
                 () = relist.notified() => return Ok(Ended::List),
                 // A connection that died without a word is noticed here.
-                () = sleep_until(end.into()) => return Ok(Ended::Over),
+                () = sleep_until(end) => return Ok(Ended::Over),
             };
             let heard = match event {
                 Ok(None) | Err(kube::Error::ReadEvents(_)) => return Ok(Ended::Over),

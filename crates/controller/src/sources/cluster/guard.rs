@@ -6,9 +6,10 @@
 //! A state machine on moments that are passed in; it does nothing itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_translate::{Kind, Name};
+use tokio::time::Instant;
 
 /// As many objects may be gone without a word, whatever their share.
 const FEW: usize = 10;

@@ -2,7 +2,9 @@
 //! arithmetic on moments; nothing here waits.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Spreads a pause by a fifth either way, so that replicas do not ask in step.
 pub(super) fn spread(pause: Duration) -> Duration {

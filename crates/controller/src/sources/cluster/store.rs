@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use fairway_api::AnyObject;
 use fairway_api::meta::ObjectMeta;
 use fairway_translate::{Kind, Name, ObjectKey, Snapshot};
+use tokio::time::Instant;
 
 use super::guard::{Cause, Guard};
 use super::item::Item;

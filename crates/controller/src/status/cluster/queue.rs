@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairway_translate::status::{Change, Status};
 use fairway_translate::{ObjectKey, Snapshot};
+use tokio::time::Instant;
 
 /// How soon after a write the next one of the same object may be made at once.
 const CALM: Duration = Duration::from_secs(2);
