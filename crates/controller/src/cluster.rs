@@ -389,6 +389,8 @@ impl Running {
     }
 
     async fn stop(self) {
+        // Another one may lead as soon as the Lease is given back: nothing of ours may write then.
+        drop((self.operator, self.claimer, self.writer, self.reporter, self.identities));
         self.campaign.release().await;
         if let Some(server) = self.server {
             server.stop().await;
