@@ -253,9 +253,16 @@ impl Source {
     /// moment; the first time, when everything has been listed. May be dropped at any point and called again.
     pub async fn changed(&mut self) {
         loop {
-            let due = if self.begun { self.quiet.due() } else { None };
-            if due.is_some_and(|due| due <= Instant::now()) {
-                return;
+            let mut due = if self.begun { self.quiet.due() } else { None };
+            // To take the first of a burst in among very many objects may last longer than it has to be quiet; what
+            // has arrived meanwhile belongs to it. The longest quiet still bounds it.
+            while due.is_some_and(|due| due <= Instant::now()) {
+                let Ok(message) = self.receiver.try_recv() else { return };
+                self.hear(message);
+                if !self.quiet.may_grow(Instant::now()) {
+                    return;
+                }
+                due = self.quiet.due();
             }
             let ask = self.store.guard.due();
             tokio::select! {

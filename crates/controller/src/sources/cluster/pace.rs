@@ -63,6 +63,11 @@ impl Quiet {
         Some((self.last? + self.quiet).min(self.first? + self.longest))
     }
 
+    /// Says whether more may be gathered.
+    pub(super) fn may_grow(&self, now: Instant) -> bool {
+        self.first.is_none_or(|first| now < first + self.longest)
+    }
+
     /// Gives the moment of the first event, and begins anew.
     pub(super) const fn take(&mut self) -> Option<Instant> {
         self.last = None;
